@@ -1,0 +1,67 @@
+/*
+ * src/core/sp_base.c
+ *	  Aligned allocation through the host's environment, and faults.
+ *
+ * SIMD kernels and FFTW want 64-byte alignment, which neither palloc nor
+ * malloc promises.  We over-allocate and keep the host's own pointer in the
+ * word before the aligned block.
+ */
+#include "core/sp_base.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void *
+sp_alloc(const SpEnv *env, size_t n, size_t size)
+{
+	size_t bytes;
+	char *raw;
+	char *aligned;
+
+	if (__builtin_mul_overflow(n, size, &bytes) ||
+		__builtin_add_overflow(bytes, sizeof(void *) + SP_ALIGN, &bytes))
+		return NULL;
+	raw = env->alloc(env->host, bytes);
+	if (raw == NULL)
+		return NULL;
+	aligned = raw + sizeof(void *);
+	aligned += -(uintptr_t) aligned % SP_ALIGN;
+	memcpy(aligned - sizeof(void *), &raw, sizeof(void *));
+	return aligned;
+}
+
+void *
+sp_calloc(const SpEnv *env, size_t n, size_t size)
+{
+	void *p = sp_alloc(env, n, size);
+
+	if (p != NULL)
+		memset(p, 0, n * size);
+	return p;
+}
+
+void
+sp_free(const SpEnv *env, void *p)
+{
+	void *raw;
+
+	if (p == NULL)
+		return;
+	memcpy(&raw, (char *) p - sizeof(void *), sizeof(void *));
+	env->release(env->host, raw);
+}
+
+SpStatus
+sp_fault(SpFault *fault, SpStatus st, const char *hint, const char *detail_format, ...)
+{
+	va_list args;
+
+	if (fault == NULL)
+		return st;
+	va_start(args, detail_format);
+	vsnprintf(fault->detail, sizeof(fault->detail), detail_format, args);
+	va_end(args);
+	snprintf(fault->hint, sizeof(fault->hint), "%s", hint ? hint : "");
+	return st;
+}
