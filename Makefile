@@ -9,7 +9,7 @@ PG_SRCS   = $(wildcard src/pg/*.c)
 CORE_OBJS = $(CORE_SRCS:.c=.o)
 PG_OBJS   = $(PG_SRCS:.c=.o)
 OBJS      = $(CORE_OBJS) $(PG_OBJS)
-HEADERS_ALL = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h)
+SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h)
 
 CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lm
 WARNINGS  = -std=gnu11 -Wall -Wextra -Werror
@@ -46,7 +46,7 @@ endif
 # Hot loops: vectorised, and free to contract a*b+c; never -march=native.
 $(CORE_OBJS): CFLAGS += -O3 -fno-math-errno -fno-trapping-math
 $(PG_OBJS): CFLAGS += -Wno-unused-parameter -Wno-sign-compare
-$(OBJS): $(HEADERS_ALL)
+$(OBJS): $(SRC_HEADERS)
 
 $(INSTALL_SQL): $(CODE_SQL) $(SCHEMA_SQL) scripts/assemble_sql.sh $(EXTENSION).control
 	scripts/assemble_sql.sh > $@
@@ -68,7 +68,7 @@ lint:
 # The core stands on its own: no PostgreSQL include path here.
 SAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 SAN_OBJS  = $(patsubst src/%.c,build/core-san/%.o,$(CORE_SRCS))
-build/core-san/%.o: src/%.c $(HEADERS_ALL)
+build/core-san/%.o: src/%.c $(SRC_HEADERS)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(SAN_FLAGS) -Isrc -c -o $@ $<
 build/unit/%: tests/unit/%.c tests/unit/check.h $(SAN_OBJS) $(wildcard tests/twins/*.c tests/twins/*.h)

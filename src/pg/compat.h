@@ -1,0 +1,36 @@
+/*
+ * src/pg/compat.h
+ *	  What differs between PostgreSQL 15, 16, 17 and 18: the only file that
+ *	  looks at PG_VERSION_NUM.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_COMPAT_H
+#define SP_COMPAT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#if PG_VERSION_NUM < 150000
+#error "spotai needs PostgreSQL 15 or newer"
+#endif
+
+/*
+ * We build with -fvisibility=hidden so that core symbols cannot collide with
+ * another extension's.  PostgreSQL 16 made PGDLLEXPORT undo that for us; on 15
+ * it expands to nothing, so give it the same meaning here.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+#endif
+
+/* From 18 on the server can show a module's name and version. */
+#if PG_VERSION_NUM >= 180000
+#define SP_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "spotai", .version = SPOTAI_VERSION)
+#else
+#define SP_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+#endif /* SP_COMPAT_H */

@@ -1,0 +1,48 @@
+/*
+ * src/pg/module.c
+ *	  Module load: each room defines its own settings; we call them in order.
+ *
+ * Nothing here may start a thread, plan an FFT or initialise a numerical
+ * library: with shared_preload_libraries this runs in the postmaster, and
+ * every backend is forked from it.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "pg/audio.h"
+#include "pg/seam.h"
+#include "pg/sql.h"
+
+SP_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+SPOTAI_FUNCTION(spotai_version);
+SPOTAI_FUNCTION(spotai_require_tables);
+
+void
+_PG_init(void)
+{
+	sp_audio_init();
+	MarkGUCPrefixReserved("spotai");
+}
+
+/* spotai.version() returns text: the version of the loaded library. */
+Datum
+spotai_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(SPOTAI_VERSION));
+}
+
+/* _spotai.require_tables() returns void: for functions written in SQL. */
+Datum
+spotai_require_tables(PG_FUNCTION_ARGS)
+{
+	sp_pg_require_tables();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,52 @@
+/*
+ * src/pg/sql.h
+ *	  SQL from C: prepared once a backend, run by name, results read by column.
+ *
+ * A query is a static SpQuery.  Its plan is made at first use and kept for the
+ * life of the backend.  The caller is connected to SPI (SPI_connect); every
+ * SQL-callable function that gets here is declared with
+ * SET search_path = pg_catalog, pg_temp, so unqualified operators are safe.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_SQL_H
+#define SP_SQL_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/uuid.h"
+
+#define SP_QUERY_MAX_ARGS 20
+
+typedef struct SpQuery
+{
+	const char *text;
+	int nargs;
+	Oid types[SP_QUERY_MAX_ARGS];
+	SPIPlanPtr plan; /* NULL until first run */
+} SpQuery;
+
+/*
+ * Run q and return the number of rows; rows are in SPI_tuptable until the next
+ * query.  nulls is NULL, or one ' ' or 'n' an argument.  read_only true runs
+ * in the caller's snapshot.
+ */
+extern uint64 sp_pg_query(SpQuery *q, const Datum *args, const char *nulls, bool read_only);
+
+/* Column col (from 1) of result row `row` (from 0) of the last query. */
+extern Datum sp_pg_column(uint64 row, int col, bool *isnull);
+
+/*
+ * Raise "tables are missing" unless spotai.migrate() has made the tables that
+ * this library needs.  Cheap after the first success in a backend.
+ */
+extern void sp_pg_require_tables(void);
+
+/* The tenant whose rows this session may see; asks spotai.current_tenant(). */
+extern Datum sp_pg_current_tenant(void);
+
+/* A text value, or NULL when the datum is null. */
+extern char *sp_pg_text(Datum value, bool isnull);
+
+#endif /* SP_SQL_H */
