@@ -1,0 +1,314 @@
+/*
+ * src/pg/audio_out.c
+ *	  Songs on their way out: as a value, as a file, as a picture.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "catalog/pg_authid_d.h"
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/memutils.h"
+
+#include "core/audio/waveform.h"
+#include "pg/audio.h"
+#include "pg/seam.h"
+#include "pg/sql.h"
+
+SPOTAI_FUNCTION(spotai_audio_content);
+SPOTAI_FUNCTION(spotai_export_audio);
+SPOTAI_FUNCTION(spotai_waveform_svg);
+
+/* Files are written in pieces of this size. */
+#define COPY_BYTES (1024 * 1024)
+
+/* The format called name, if it is one that we can hand out for this audio. */
+static SpAudioFormat
+wanted_format(const SpAudioRow *row, const char *name)
+{
+	SpAudioFormat format = sp_audio_format_from_name(name);
+
+	if (format == SP_AUDIO_NONE || (format != row->format && !sp_encoder_writes(format)))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown audio format \"%s\"", name),
+						errhint("Use flac, wav, ogg, opus or mp3.")));
+	return format;
+}
+
+static bytea *
+spool_to_bytea(SpSpool *spool)
+{
+	int64 size = sp_spool_size(spool);
+	bytea *value;
+	size_t got;
+
+	if (size > MaxAllocSize - VARHDRSZ)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("audio of " INT64_FORMAT " bytes does not fit in a value", size),
+						errhint("Write it to a file with spotai.export_audio().")));
+	value = SPI_palloc(VARHDRSZ + size);
+	SET_VARSIZE(value, VARHDRSZ + size);
+	sp_pg_check(sp_spool_read(spool, 0, VARDATA(value), size, &got), "temporary file", NULL);
+	return value;
+}
+
+/* spotai.audio_content(audio_id uuid, format text) returns bytea */
+Datum
+spotai_audio_content(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	SpAudioRow row;
+	SpAudioFormat format;
+	bytea *value;
+
+	sp_pg_require_tables();
+	SPI_connect();
+	row = sp_audio_find(PG_GETARG_DATUM(0));
+	format = wanted_format(&row, text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	if (format == row.format)
+		value = sp_audio_load_bytea(&row, caller);
+	else
+		value = spool_to_bytea(sp_audio_convert(sp_audio_load(&row), row.format, format));
+	SPI_finish();
+	PG_RETURN_BYTEA_P(value);
+}
+
+/* A file that is being written beside its final place; unlinked unless kept. */
+typedef struct PartialFile
+{
+	char path[MAXPGPATH];
+	int fd;
+} PartialFile;
+
+static void
+discard_partial(void *arg)
+{
+	PartialFile *partial = arg;
+
+	if (partial->fd >= 0)
+	{
+		close(partial->fd);
+		ReleaseExternalFD();
+	}
+	if (partial->path[0] != '\0')
+		unlink(partial->path);
+}
+
+static PartialFile *
+create_partial(const char *path)
+{
+	PartialFile *partial = palloc0(sizeof(PartialFile));
+
+	partial->fd = -1;
+	sp_pg_own(partial, discard_partial);
+	if (snprintf(partial->path, MAXPGPATH, "%s.XXXXXX", path) >= MAXPGPATH)
+	{
+		partial->path[0] = '\0';
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("path is too long")));
+	}
+	if (!AcquireExternalFD())
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+						errmsg("too many open files to write another: %m")));
+	partial->fd = mkstemp(partial->path);
+	if (partial->fd < 0)
+	{
+		ReleaseExternalFD();
+		partial->path[0] = '\0';
+		ereport(ERROR,
+				(errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
+	}
+	/* as COPY TO leaves its files: the server's operator decides who reads them */
+	if (fchmod(partial->fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) != 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not set permissions of file \"%s\": %m", partial->path)));
+	return partial;
+}
+
+static void
+write_all(PartialFile *partial, SpSpool *spool)
+{
+	char *block = palloc(COPY_BYTES);
+	size_t got = COPY_BYTES;
+
+	for (int64 at = 0; got == COPY_BYTES; at += got)
+	{
+		CHECK_FOR_INTERRUPTS();
+		sp_pg_check(sp_spool_read(spool, at, block, COPY_BYTES, &got), "temporary file", NULL);
+		errno = 0;
+		if (write(partial->fd, block, got) != (ssize_t) got)
+		{
+			if (errno == 0)
+				errno = ENOSPC; /* a short write without a reason is a full disk */
+			ereport(ERROR, (errcode_for_file_access(),
+							errmsg("could not write file \"%s\": %m", partial->path)));
+		}
+	}
+	if (pg_fsync(partial->fd) != 0)
+		ereport(ERROR, (errcode_for_file_access(),
+						errmsg("could not fsync file \"%s\": %m", partial->path)));
+	pfree(block);
+}
+
+/*
+ * Give the file its name.  link() refuses an existing name atomically, where a
+ * test followed by rename() would leave a gap.
+ */
+static void
+publish(PartialFile *partial, const char *path, bool overwrite)
+{
+	if (overwrite)
+	{
+		durable_rename(partial->path, path, ERROR);
+		partial->path[0] = '\0';
+		return;
+	}
+	if (link(partial->path, path) == 0)
+	{
+		fsync_fname(path, false);
+		return;
+	}
+	if (errno == EEXIST)
+		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_FILE), errmsg("file \"%s\" exists already", path),
+						errhint("Choose another name, or pass overwrite => true.")));
+	ereport(ERROR, (errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
+}
+
+static void
+check_export_path(const char *path)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied to write files of the server"),
+						errhint("Grant the role pg_write_server_files, or fetch the content with "
+								"spotai.audio_content().")));
+	if (!is_absolute_path(path))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
+}
+
+/* The part of the path behind the last dot of its last component. */
+static const char *
+path_ending(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	const char *dot = strrchr(path, '.');
+
+	return dot != NULL && (slash == NULL || dot > slash) ? asc_tolower(dot + 1, strlen(dot + 1)) : "";
+}
+
+void
+sp_audio_export(Datum audio_id, const char *path, bool overwrite)
+{
+	SpAudioRow row;
+	SpAudioFormat format;
+	PartialFile *partial;
+	SpSpool *content;
+
+	check_export_path(path);
+	row = sp_audio_find(audio_id);
+	format = wanted_format(&row, path_ending(path));
+	content = sp_audio_convert(sp_audio_load(&row), row.format, format);
+	partial = create_partial(path);
+	write_all(partial, content);
+	publish(partial, path, overwrite);
+}
+
+/* spotai.export_audio(audio_id uuid, path text, overwrite boolean) returns void */
+Datum
+spotai_export_audio(PG_FUNCTION_ARGS)
+{
+	sp_pg_require_tables();
+	SPI_connect();
+	sp_audio_export(PG_GETARG_DATUM(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_BOOL(2));
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* What a picture of this audio is called: "title - stem", as far as known. */
+static char *
+audio_title(Datum audio_id)
+{
+	static SpQuery title = {
+		.text = "SELECT concat_ws(' - ', t.artist, t.title, coalesce(a.stem, nullif(a.kind, 'original')))"
+				" FROM spotai.audio a LEFT JOIN spotai.track t ON t.tenant_id = a.tenant_id"
+				" AND (t.id = a.track_id OR t.audio_id = a.id)"
+				" WHERE a.tenant_id = spotai.current_tenant() AND a.id = $1"
+				" ORDER BY t.created_at LIMIT 1",
+		.nargs = 1,
+		.types = {UUIDOID},
+	};
+	bool isnull;
+	char *text;
+
+	if (sp_pg_query(&title, &audio_id, NULL, true) == 0)
+		return NULL;
+	text = sp_pg_text(sp_pg_column(0, 1, &isnull), isnull);
+	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
+}
+
+static void
+check_picture_size(int width, int height)
+{
+	if (width < 64 || width > 20000 || height < 32 || height > 20000)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a picture of %d by %d pixels cannot be drawn", width, height),
+						errhint("Use a width of 64 to 20000 and a height of 32 to 20000.")));
+}
+
+static void
+release_waveform(void *waveform)
+{
+	sp_waveform_free(waveform);
+}
+
+static SpWaveform *
+collect_waveform(const SpAudioRow *row, int columns)
+{
+	SpDecoder *decoder = sp_audio_open(sp_audio_load(row), NULL);
+	float *block = palloc(sizeof(float) * SP_AUDIO_BLOCK * row->channels);
+	SpWaveform *waveform;
+	size_t got;
+
+	sp_pg_check(sp_waveform_new(sp_pg_env(), Min(columns, SP_WAVEFORM_MAX_COLUMNS), row->frames,
+								row->channels, row->sample_rate_hz, &waveform),
+				"waveform", NULL);
+	sp_pg_own(waveform, release_waveform);
+	while ((got = sp_audio_read(decoder, block, SP_AUDIO_BLOCK)) > 0)
+		sp_waveform_push(waveform, block, got);
+	return waveform;
+}
+
+/* spotai.waveform_svg(audio_id uuid, width integer, height integer) returns text */
+Datum
+spotai_waveform_svg(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	int width = PG_GETARG_INT32(1);
+	int height = PG_GETARG_INT32(2);
+	SpAudioRow row;
+	const char *svg;
+	size_t length;
+	text *result;
+
+	check_picture_size(width, height);
+	sp_pg_require_tables();
+	SPI_connect();
+	row = sp_audio_find(PG_GETARG_DATUM(0));
+	sp_pg_check(sp_waveform_render(collect_waveform(&row, width), width, height,
+								   audio_title(row.id), &svg, &length),
+				"waveform", NULL);
+	MemoryContextSwitchTo(caller);
+	result = cstring_to_text(pg_any_to_server(svg, length, PG_UTF8));
+	SPI_finish();
+	PG_RETURN_TEXT_P(result);
+}

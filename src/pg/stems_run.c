@@ -1,0 +1,415 @@
+/*
+ * src/pg/stems_run.c
+ *	  One separation: open, compute, store.
+ *
+ * The phases are apart so that a worker can compute without a transaction; the
+ * SQL function runs all three in the caller's.  Between them the song and its
+ * stems lie in temporary files: memory does not grow with length.
+ *
+ * Stems are stored as FLAC.  16-bit songs give 16-bit stems whose integers sum
+ * to the song's exactly; everything else (lossy, float, 24 bit) gives 24-bit
+ * stems, because the rounding to 16 bits is not 80 dB below a quiet song.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type_d.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/uuid.h"
+
+#include "core/audio/quantise.h"
+#include "core/stems/separator.h"
+#include "pg/seam.h"
+#include "pg/sql.h"
+#include "pg/stems.h"
+
+/*
+ * Frames handed to the engine at a time.  At 20x real time 8192 frames of
+ * 44.1 kHz are 10 ms of work, so that a cancel never waits long.
+ */
+#define STEP_FRAMES 8192
+
+/* Rates that the engine's windows are made for; telephone to studio. */
+#define MIN_RATE_HZ 8000
+#define MAX_RATE_HZ 192000
+
+static const struct config_enum_entry bits_options[] = {
+	{"auto", 0, false}, {"16", 16, false}, {"24", 24, false}, {NULL, 0, false}};
+
+/* Bits of stored stems; 0 decides by the source. */
+static int stems_bits = 0;
+/* Whether the stems of a set must sum to the song. */
+static bool stems_sum_to_mix = true;
+
+/* One stem on its way from the engine to its file. */
+typedef struct StemSink
+{
+	SpSpool *spool;
+	SpEncoder *encoder;
+	SpMeasure measure;
+	float *samples;	  /* one step, interleaved */
+	int32 *quantised; /* the same as integers */
+	SpStemResult result;
+} StemSink;
+
+struct SpSeparation
+{
+	MemoryContext context;
+	Datum track_id;
+	const char *model;
+	int bits;
+	int channels; /* of the stems: 1 or 2 */
+	bool sum_to_mix;
+	SpAudioRow source;
+	SpDecoder *decoder;
+	SpSeparator *engine;
+	float *block;  /* decoded, as many channels as the source has */
+	int64 written; /* frames of each stem so far */
+	int n_stems;
+	StemSink stems[SP_STEMS_MAX];
+};
+
+void
+sp_stems_init(void)
+{
+	DefineCustomEnumVariable("spotai.stems_bits", "Bits per sample of stored stems.",
+							 "\"auto\" means 16 for 16-bit songs and 24 for all others.",
+							 &stems_bits, 0, bits_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.stems_sum_to_mix",
+							 "Makes the stems of a track sum to the track.",
+							 "When off, each stem is the engine's own estimate.", &stems_sum_to_mix,
+							 true, PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+/* The models that exist, and which numbers of stems each knows. */
+static const struct
+{
+	const char *name;
+	int stems[3];
+} models[] = {
+	{"classical", {2, 4, 5}},
+};
+
+static bool
+knows_stems(int model, int stems)
+{
+	for (int i = 0; i < lengthof(models[model].stems); i++)
+		if (models[model].stems[i] == stems)
+			return true;
+	return false;
+}
+
+/* The model's name in static memory; raises 22023 rather than fall back. */
+static const char *
+choose_model(const char *name, int stems)
+{
+	if (name == NULL)
+		name = models[0].name;
+	for (int i = 0; i < lengthof(models); i++)
+	{
+		if (strcmp(models[i].name, name) != 0)
+			continue;
+		if (knows_stems(i, stems))
+			return models[i].name;
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("model \"%s\" cannot separate %d stems", name, stems),
+						errhint("Use 2, 4 or 5 stems.")));
+	}
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
+					errhint("Models that exist: %s.", models[0].name)));
+}
+
+SpAudioRow
+sp_track_audio(Datum track_id)
+{
+	static SpQuery find = {
+		.text = "SELECT audio_id FROM spotai.track WHERE tenant_id = spotai.current_tenant()"
+				" AND id = $1 AND deleted_at IS NULL",
+		.nargs = 1,
+		.types = {UUIDOID},
+	};
+	bool isnull;
+
+	if (sp_pg_query(&find, &track_id, NULL, true) == 0)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+						errmsg("track \"%s\" does not exist",
+							   DatumGetCString(DirectFunctionCall1(uuid_out, track_id)))));
+	return sp_audio_find(sp_pg_column(0, 1, &isnull));
+}
+
+static void
+check_rate(int rate_hz)
+{
+	if (rate_hz < MIN_RATE_HZ || rate_hz > MAX_RATE_HZ)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("audio of %d Hz cannot be separated", rate_hz),
+						errhint("Resample it to between %d and %d Hz, 44100 for example.",
+								MIN_RATE_HZ, MAX_RATE_HZ)));
+}
+
+static void
+release_engine(void *engine)
+{
+	sp_separator_free(engine);
+}
+
+static void
+open_engine(SpSeparation *s)
+{
+	SpSeparatorConfig config = {
+		.sample_rate = s->source.sample_rate_hz,
+		.channels = s->channels,
+		.stems = s->n_stems,
+		.sum_to_mix = s->sum_to_mix,
+	};
+
+	sp_pg_check(sp_separator_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
+	sp_pg_own(s->engine, release_engine);
+}
+
+static void
+open_sink(SpSeparation *s, StemSink *sink, const char *name)
+{
+	SpEncoderSpec spec =
+		sp_encoder_default(SP_AUDIO_FLAC, s->source.sample_rate_hz, s->channels);
+
+	spec.bits = s->bits;
+	spec.frames = s->source.frames;
+	sink->spool = sp_audio_new_spool();
+	sink->encoder = sp_audio_encoder(&spec, sink->spool);
+	sp_measure_init(&sink->measure, s->channels);
+	sink->samples = palloc(sizeof(float) * STEP_FRAMES * s->channels);
+	sink->quantised = palloc(sizeof(int32) * STEP_FRAMES * s->channels);
+	sink->result.name = name;
+}
+
+static void
+open_source(SpSeparation *s, Datum track_id)
+{
+	const SpAudioInfo *info;
+
+	s->track_id = PointerGetDatum(memcpy(palloc(UUID_LEN), DatumGetUUIDP(track_id), UUID_LEN));
+	s->source = sp_track_audio(track_id);
+	check_rate(s->source.sample_rate_hz);
+	s->channels = Min(s->source.channels, 2);
+	s->decoder = sp_audio_open(sp_audio_load(&s->source), NULL);
+	s->block = palloc(sizeof(float) * STEP_FRAMES * s->source.channels);
+	info = sp_decoder_info(s->decoder);
+	s->bits = stems_bits != 0 ? stems_bits : info->bits > 0 && info->bits <= 16 ? 16 : 24;
+}
+
+SpSeparation *
+sp_separation_open(MemoryContext context, Datum track_id, int stems, const char *model)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	const char *const *names = sp_stem_names(stems);
+	SpSeparation *s = palloc0(sizeof(SpSeparation));
+
+	if (names == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("a track cannot be separated into %d stems", stems),
+						errhint("Use 2, 4 or 5 stems.")));
+	s->context = context;
+	s->model = choose_model(model, stems);
+	s->n_stems = stems;
+	s->sum_to_mix = stems_sum_to_mix;
+	open_source(s, track_id);
+	open_engine(s);
+	for (int i = 0; i < stems; i++)
+		open_sink(s, &s->stems[i], names[i]);
+	MemoryContextSwitchTo(caller);
+	return s;
+}
+
+/*
+ * More than two channels become stereo: even ones left, odd ones right, each
+ * side their mean.  Surround orders differ by format and the engine wants a
+ * left and a right; nothing is lost that a voice in the middle needs.
+ */
+static void
+fold_to_stereo(float *block, size_t frames, int channels)
+{
+	int n_left = (channels + 1) / 2;
+	int n_right = channels / 2;
+
+	for (size_t i = 0; i < frames; i++)
+	{
+		const float *in = block + i * channels;
+		float side[2] = {0, 0};
+
+		for (int c = 0; c < channels; c++)
+			side[c % 2] += in[c];
+		block[2 * i] = side[0] / n_left;
+		block[2 * i + 1] = side[1] / n_right;
+	}
+}
+
+static void
+quantise_step(SpSeparation *s, size_t samples)
+{
+	int32 *out[SP_STEMS_MAX];
+	const float *in[SP_STEMS_MAX];
+
+	for (int i = 0; i < s->n_stems; i++)
+	{
+		out[i] = s->stems[i].quantised;
+		in[i] = s->stems[i].samples;
+		if (!s->sum_to_mix)
+			sp_quantise(out[i], in[i], samples, s->bits);
+	}
+	if (s->sum_to_mix)
+		sp_quantise_stems(out, in, NULL, s->n_stems, samples, s->bits);
+}
+
+/* Take what the engine has ready and write it to the stems' files. */
+static void
+drain(SpSeparation *s)
+{
+	float *out[SP_STEMS_MAX];
+	size_t got;
+
+	for (int i = 0; i < s->n_stems; i++)
+		out[i] = s->stems[i].samples;
+	while ((got = sp_separator_pull(s->engine, out, STEP_FRAMES)) > 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		quantise_step(s, got * s->channels);
+		for (int i = 0; i < s->n_stems; i++)
+		{
+			sp_measure_push(&s->stems[i].measure, s->stems[i].samples, got);
+			sp_audio_write_int(s->stems[i].encoder, s->stems[i].quantised, got);
+		}
+		s->written += got;
+	}
+}
+
+static void
+summarise(SpSeparation *s)
+{
+	double total = 0.0;
+
+	for (int i = 0; i < s->n_stems; i++)
+		total += s->stems[i].measure.energy;
+	for (int i = 0; i < s->n_stems; i++)
+	{
+		StemSink *sink = &s->stems[i];
+
+		sp_audio_finish(sink->encoder);
+		sink->result.duration_s = (double) s->written / s->source.sample_rate_hz;
+		/* what is stored was clamped to full scale */
+		sink->result.peak_db = Min(sp_measure_peak_db(&sink->measure), 0.0);
+		sink->result.rms_db = sp_measure_rms_db(&sink->measure);
+		sink->result.energy_share = total > 0.0 ? sink->measure.energy / total : 0.0;
+	}
+}
+
+void
+sp_separation_compute(SpSeparation *s, SpSeparationTick tick, void *arg)
+{
+	MemoryContext caller = MemoryContextSwitchTo(s->context);
+	size_t got;
+
+	while ((got = sp_audio_read(s->decoder, s->block, STEP_FRAMES)) > 0)
+	{
+		if (s->source.channels > 2)
+			fold_to_stereo(s->block, got, s->source.channels);
+		sp_pg_check(sp_separator_push(s->engine, s->block, got), "separation", NULL);
+		drain(s);
+		if (tick != NULL)
+			tick(arg, (double) s->written / s->source.frames);
+	}
+	sp_pg_check(sp_separator_finish(s->engine), "separation", NULL);
+	drain(s);
+	if (s->written != s->source.frames)
+		elog(ERROR, "stems have " INT64_FORMAT " frames instead of " INT64_FORMAT, s->written,
+			 s->source.frames);
+	summarise(s);
+	MemoryContextSwitchTo(caller);
+}
+
+/* The row of one stem; the id of an earlier separation by the same model stays. */
+static Datum
+upsert_stem(SpSeparation *s, StemSink *sink)
+{
+	static SpQuery upsert = {
+		.text =
+			"INSERT INTO spotai.audio AS a (tenant_id, kind, track_id, stem, model, stem_count, format,"
+			" codec, sample_rate_hz, channels, frames, duration_s, bytes, sha256, peak_db, rms_db,"
+			" energy_share)"
+			" VALUES (spotai.current_tenant(), 'stem', $1, $2, $3, $4, 'flac', $5, $6, $7, $8, $9, $10,"
+			" $11, $12, $13, $14)"
+			" ON CONFLICT (tenant_id, track_id, model, stem_count, stem) WHERE kind = 'stem'"
+			" DO UPDATE SET codec = excluded.codec, sample_rate_hz = excluded.sample_rate_hz,"
+			" channels = excluded.channels, frames = excluded.frames, duration_s = excluded.duration_s,"
+			" bytes = excluded.bytes, sha256 = excluded.sha256, peak_db = excluded.peak_db,"
+			" rms_db = excluded.rms_db, energy_share = excluded.energy_share,"
+			" updated_at = now()"
+			" RETURNING a.id",
+		.nargs = 14,
+		.types = {UUIDOID, TEXTOID, TEXTOID, INT2OID, TEXTOID, INT4OID, INT2OID, INT8OID,
+				  FLOAT8OID, INT8OID, BYTEAOID, FLOAT4OID, FLOAT4OID, FLOAT4OID},
+	};
+	bytea *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	const SpStemResult *r = &sink->result;
+	bool isnull;
+
+	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	sp_audio_hash(sink->spool, (uint8 *) VARDATA(digest));
+	sp_pg_query(&upsert,
+				(Datum[]){
+					s->track_id,
+					CStringGetTextDatum(r->name),
+					CStringGetTextDatum(s->model),
+					Int16GetDatum(s->n_stems),
+					CStringGetTextDatum(s->bits == 16 ? "pcm_16" : "pcm_24"),
+					Int32GetDatum(s->source.sample_rate_hz),
+					Int16GetDatum(s->channels),
+					Int64GetDatum(s->written),
+					Float8GetDatum(r->duration_s),
+					Int64GetDatum(sp_spool_size(sink->spool)),
+					PointerGetDatum(digest),
+					Float4GetDatum(r->peak_db),
+					Float4GetDatum(r->rms_db),
+					Float4GetDatum(r->energy_share),
+				},
+				NULL, false);
+	return sp_pg_column(0, 1, &isnull);
+}
+
+void
+sp_separation_store(SpSeparation *s)
+{
+	for (int i = 0; i < s->n_stems; i++)
+	{
+		StemSink *sink = &s->stems[i];
+		pg_uuid_t *id = MemoryContextAlloc(s->context, sizeof(pg_uuid_t));
+
+		*id = *DatumGetUUIDP(upsert_stem(s, sink));
+		sink->result.audio_id = UUIDPGetDatum(id);
+		sp_audio_delete_chunks(sink->result.audio_id);
+		sp_audio_store_chunks(sink->result.audio_id, sink->spool);
+	}
+}
+
+const char *
+sp_separation_model(const SpSeparation *s)
+{
+	return s->model;
+}
+
+int
+sp_separation_count(const SpSeparation *s)
+{
+	return s->n_stems;
+}
+
+const SpStemResult *
+sp_separation_stem(const SpSeparation *s, int i)
+{
+	return &s->stems[i].result;
+}
