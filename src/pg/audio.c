@@ -47,18 +47,16 @@ void
 sp_audio_init(void)
 {
 	DefineCustomRealVariable("spotai.audio_max_bytes", "Largest audio file that is accepted.",
-							 "Applies to new content only.", &audio_max_bytes, audio_max_bytes, 1,
-							 1e15, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
+	                         "Applies to new content only.", &audio_max_bytes, audio_max_bytes, 1,
+	                         1e15, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
 	DefineCustomIntVariable("spotai.audio_max_channels",
-							"Most channels of an audio file that is accepted.",
-							"Applies to new content only.", &audio_max_channels,
-							audio_max_channels, 1, SP_AUDIO_MAX_CHANNELS, PGC_SUSET, 0, NULL, NULL,
-							NULL);
-	DefineCustomRealVariable("spotai.audio_max_duration_s",
-							 "Longest audio that is accepted, in seconds.",
-							 "Applies to new content only.", &audio_max_duration_s,
-							 audio_max_duration_s, 0.001, 1e9, PGC_SUSET, GUC_UNIT_S, NULL, NULL,
-							 NULL);
+	                        "Most channels of an audio file that is accepted.",
+	                        "Applies to new content only.", &audio_max_channels, audio_max_channels,
+	                        1, SP_AUDIO_MAX_CHANNELS, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable(
+		"spotai.audio_max_duration_s", "Longest audio that is accepted, in seconds.",
+		"Applies to new content only.", &audio_max_duration_s, audio_max_duration_s, 0.001, 1e9,
+		PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
 }
 
 SpAudioLimits
@@ -78,9 +76,9 @@ check_size(int64 bytes)
 {
 	if (bytes > (int64) audio_max_bytes)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("audio exceeds a limit"),
-				 errdetail("It has " INT64_FORMAT " bytes; spotai.audio_max_bytes allows %.0f.",
-						   bytes, audio_max_bytes)));
+		        (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("audio exceeds a limit"),
+		         errdetail("It has " INT64_FORMAT " bytes; spotai.audio_max_bytes allows %.0f.",
+		                   bytes, audio_max_bytes)));
 }
 
 /* The unique index on the hash makes one of two concurrent ingests find the other's row. */
@@ -108,14 +106,15 @@ static bool
 insert_original(const SpAudioFacts *facts, int64 bytes, Datum *audio_id)
 {
 	static SpQuery insert = {
-		.text = "INSERT INTO spotai.audio (tenant_id, kind, format, codec, sample_rate_hz, channels,"
-				" frames, duration_s, bytes, sha256, peak_db, rms_db)"
-				" VALUES (spotai.current_tenant(), 'original', $1, $2, $3, $4, $5,"
-				" $5::double precision / $3, $6, $7, $8, $9)"
-				" ON CONFLICT (tenant_id, sha256) WHERE kind = 'original' DO NOTHING RETURNING id",
+		.text =
+			"INSERT INTO spotai.audio (tenant_id, kind, format, codec, sample_rate_hz, channels,"
+			" frames, duration_s, bytes, sha256, peak_db, rms_db)"
+			" VALUES (spotai.current_tenant(), 'original', $1, $2, $3, $4, $5,"
+			" $5::double precision / $3, $6, $7, $8, $9)"
+			" ON CONFLICT (tenant_id, sha256) WHERE kind = 'original' DO NOTHING RETURNING id",
 		.nargs = 9,
 		.types = {TEXTOID, TEXTOID, INT4OID, INT2OID, INT8OID, INT8OID, BYTEAOID, FLOAT4OID,
-				  FLOAT4OID},
+	              FLOAT4OID},
 	};
 	bytea *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	Datum args[] = {
@@ -156,8 +155,8 @@ store_original(SpSpool *spool)
 		sp_audio_store_chunks(audio_id, spool);
 	else if (!find_original(sha256, &audio_id))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-						errmsg("the same audio was removed while it was ingested"),
-						errhint("Try again.")));
+		                errmsg("the same audio was removed while it was ingested"),
+		                errhint("Try again.")));
 	return audio_id;
 }
 
@@ -187,9 +186,9 @@ check_provenance(FunctionCallInfo fcinfo)
 
 	if (provenance[length] != '\0' || length < 1 || length > 63 || provenance[0] < 'a')
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid provenance \"%s\"", provenance),
-				 errhint("Use a short lower-case word, for example own, licensed or spotify.")));
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("invalid provenance \"%s\"", provenance),
+		         errhint("Use a short lower-case word, for example own, licensed or spotify.")));
 }
 
 /* Common to the three ways in: arguments 1 to 3 are title, artist, provenance. */
@@ -210,7 +209,7 @@ begin_ingest(FunctionCallInfo fcinfo, const char *what)
 {
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
+		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
 	check_provenance(fcinfo);
 	sp_pg_require_tables();
 }
@@ -232,9 +231,9 @@ spotai_ingest(PG_FUNCTION_ARGS)
 	check_size((int64) toast_raw_datum_size(PG_GETARG_DATUM(0)) - VARHDRSZ);
 	content = PG_GETARG_BYTEA_PP(0);
 	SPI_connect();
-	sp_pg_check(sp_spool_new_memory(sp_pg_env(), VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content),
-									&spool),
-				"audio", NULL);
+	sp_pg_check(
+		sp_spool_new_memory(sp_pg_env(), VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &spool),
+		"audio", NULL);
 	sp_pg_own(spool, release_spool);
 	return ingest(fcinfo, spool);
 }
@@ -260,14 +259,15 @@ open_source_file(const char *path)
 
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied to read files of the server"),
-						errhint("Grant the role pg_read_server_files, or send the content to "
-								"spotai.ingest().")));
+		                errmsg("permission denied to read files of the server"),
+		                errhint("Grant the role pg_read_server_files, or send the content to "
+		                        "spotai.ingest().")));
 	if (!is_absolute_path(path))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a regular file", path)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a regular file", path)));
 	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	if (fd < 0)
 		ereport(ERROR, (errcode_for_file_access(), errmsg("could not open file \"%s\": %m", path)));
@@ -328,7 +328,7 @@ spool_large_object(SpSpool *spool, Oid oid)
 
 		CHECK_FOR_INTERRUPTS();
 		data = DatumGetByteaPP(DirectFunctionCall3(be_lo_get_fragment, ObjectIdGetDatum(oid),
-												   Int64GetDatum(at), Int32GetDatum(COPY_BYTES)));
+		                                           Int64GetDatum(at), Int32GetDatum(COPY_BYTES)));
 		got = VARSIZE_ANY_EXHDR(data);
 		MemoryContextSwitchTo(caller);
 		append(spool, VARDATA_ANY(data), got);

@@ -41,8 +41,8 @@ wanted_format(const SpAudioRow *row, const char *name)
 
 	if (format == SP_AUDIO_NONE || (format != row->format && !sp_encoder_writes(format)))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("unknown audio format \"%s\"", name),
-						errhint("Use flac, wav, ogg, opus or mp3.")));
+		                errmsg("unknown audio format \"%s\"", name),
+		                errhint("Use flac, wav, ogg, opus or mp3.")));
 	return format;
 }
 
@@ -55,8 +55,8 @@ spool_to_bytea(SpSpool *spool)
 
 	if (size > MaxAllocSize - VARHDRSZ)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("audio of " INT64_FORMAT " bytes does not fit in a value", size),
-						errhint("Write it to a file with spotai.export_audio().")));
+		                errmsg("audio of " INT64_FORMAT " bytes does not fit in a value", size),
+		                errhint("Write it to a file with spotai.export_audio().")));
 	value = SPI_palloc(VARHDRSZ + size);
 	SET_VARSIZE(value, VARHDRSZ + size);
 	sp_pg_check(sp_spool_read(spool, 0, VARDATA(value), size, &got), "temporary file", NULL);
@@ -119,19 +119,19 @@ create_partial(const char *path)
 	}
 	if (!AcquireExternalFD())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						errmsg("too many open files to write another: %m")));
+		                errmsg("too many open files to write another: %m")));
 	partial->fd = mkstemp(partial->path);
 	if (partial->fd < 0)
 	{
 		ReleaseExternalFD();
 		partial->path[0] = '\0';
 		ereport(ERROR,
-				(errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
+		        (errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
 	}
 	/* as COPY TO leaves its files: the server's operator decides who reads them */
 	if (fchmod(partial->fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) != 0)
 		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not set permissions of file \"%s\": %m", partial->path)));
+		                errmsg("could not set permissions of file \"%s\": %m", partial->path)));
 	return partial;
 }
 
@@ -151,12 +151,12 @@ write_all(PartialFile *partial, SpSpool *spool)
 			if (errno == 0)
 				errno = ENOSPC; /* a short write without a reason is a full disk */
 			ereport(ERROR, (errcode_for_file_access(),
-							errmsg("could not write file \"%s\": %m", partial->path)));
+			                errmsg("could not write file \"%s\": %m", partial->path)));
 		}
 	}
 	if (pg_fsync(partial->fd) != 0)
 		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not fsync file \"%s\": %m", partial->path)));
+		                errmsg("could not fsync file \"%s\": %m", partial->path)));
 	pfree(block);
 }
 
@@ -180,7 +180,7 @@ publish(PartialFile *partial, const char *path, bool overwrite)
 	}
 	if (errno == EEXIST)
 		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_FILE), errmsg("file \"%s\" exists already", path),
-						errhint("Choose another name, or pass overwrite => true.")));
+		                errhint("Choose another name, or pass overwrite => true.")));
 	ereport(ERROR, (errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
 }
 
@@ -189,11 +189,12 @@ check_export_path(const char *path)
 {
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied to write files of the server"),
-						errhint("Grant the role pg_write_server_files, or fetch the content with "
-								"spotai.audio_content().")));
+		                errmsg("permission denied to write files of the server"),
+		                errhint("Grant the role pg_write_server_files, or fetch the content with "
+		                        "spotai.audio_content().")));
 	if (!is_absolute_path(path))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
 }
 
 /* The part of the path behind the last dot of its last component. */
@@ -203,7 +204,8 @@ path_ending(const char *path)
 	const char *slash = strrchr(path, '/');
 	const char *dot = strrchr(path, '.');
 
-	return dot != NULL && (slash == NULL || dot > slash) ? asc_tolower(dot + 1, strlen(dot + 1)) : "";
+	return dot != NULL && (slash == NULL || dot > slash) ? asc_tolower(dot + 1, strlen(dot + 1))
+	                                                     : "";
 }
 
 void
@@ -239,7 +241,8 @@ static char *
 audio_title(Datum audio_id)
 {
 	static SpQuery title = {
-		.text = "SELECT concat_ws(' - ', t.artist, t.title, coalesce(a.stem, nullif(a.kind, 'original')))"
+		.text = "SELECT concat_ws(' - ', t.artist, t.title, coalesce(a.stem, nullif(a.kind, "
+	            "'original')))"
 				" FROM spotai.audio a LEFT JOIN spotai.track t ON t.tenant_id = a.tenant_id"
 				" AND (t.id = a.track_id OR t.audio_id = a.id)"
 				" WHERE a.tenant_id = spotai.current_tenant() AND a.id = $1"
@@ -261,8 +264,8 @@ check_picture_size(int width, int height)
 {
 	if (width < 64 || width > 20000 || height < 32 || height > 20000)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("a picture of %d by %d pixels cannot be drawn", width, height),
-						errhint("Use a width of 64 to 20000 and a height of 32 to 20000.")));
+		                errmsg("a picture of %d by %d pixels cannot be drawn", width, height),
+		                errhint("Use a width of 64 to 20000 and a height of 32 to 20000.")));
 }
 
 static void
@@ -280,8 +283,8 @@ collect_waveform(const SpAudioRow *row, int columns)
 	size_t got;
 
 	sp_pg_check(sp_waveform_new(sp_pg_env(), Min(columns, SP_WAVEFORM_MAX_COLUMNS), row->frames,
-								row->channels, row->sample_rate_hz, &waveform),
-				"waveform", NULL);
+	                            row->channels, row->sample_rate_hz, &waveform),
+	            "waveform", NULL);
 	sp_pg_own(waveform, release_waveform);
 	while ((got = sp_audio_read(decoder, block, SP_AUDIO_BLOCK)) > 0)
 		sp_waveform_push(waveform, block, got);
@@ -305,8 +308,8 @@ spotai_waveform_svg(PG_FUNCTION_ARGS)
 	SPI_connect();
 	row = sp_audio_find(PG_GETARG_DATUM(0));
 	sp_pg_check(sp_waveform_render(collect_waveform(&row, width), width, height,
-								   audio_title(row.id), &svg, &length),
-				"waveform", NULL);
+	                               audio_title(row.id), &svg, &length),
+	            "waveform", NULL);
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text(pg_any_to_server(svg, length, PG_UTF8));
 	SPI_finish();

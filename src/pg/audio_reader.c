@@ -30,8 +30,8 @@ struct SpAudioReader
 	int channels;
 	SpDecoder *decoder;
 	SpResampler *resampler; /* NULL when rates are equal */
-	float *decoded;			/* READ_FRAMES of the row's channels */
-	size_t decoded_at;		/* next frame of decoded to use */
+	float *decoded;         /* READ_FRAMES of the row's channels */
+	size_t decoded_at;      /* next frame of decoded to use */
 	size_t decoded_end;
 	bool ended;
 };
@@ -54,8 +54,8 @@ sp_audio_reader_rewind(SpAudioReader *reader)
 	if (reader->rate_hz != reader->row.sample_rate_hz)
 	{
 		sp_pg_check(sp_resampler_new(sp_pg_env(), reader->row.sample_rate_hz, reader->rate_hz,
-									 reader->row.channels, &reader->resampler),
-					"resampler", NULL);
+		                             reader->row.channels, &reader->resampler),
+		            "resampler", NULL);
 		sp_pg_own(reader->resampler, release_resampler);
 	}
 	reader->decoded_at = reader->decoded_end = 0;
@@ -70,9 +70,9 @@ sp_audio_reader_open(const SpAudioRow *row, int rate_hz, int channels)
 
 	if (row->channels != channels && row->channels != 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("audio \"%s\" has %d channels instead of %d",
-							   DatumGetCString(DirectFunctionCall1(uuid_out, row->id)),
-							   row->channels, channels)));
+		                errmsg("audio \"%s\" has %d channels instead of %d",
+		                       DatumGetCString(DirectFunctionCall1(uuid_out, row->id)),
+		                       row->channels, channels)));
 	reader->row = *row;
 	reader->rate_hz = rate_hz;
 	reader->channels = channels;
@@ -123,8 +123,8 @@ next_frames(SpAudioReader *reader, float *out, size_t frames)
 		}
 		else
 			sp_pg_check(sp_resampler_run(reader->resampler, reader->ended ? NULL : in, used, &used,
-										 out, frames, &made),
-						"resampler", NULL);
+			                             out, frames, &made),
+			            "resampler", NULL);
 		if (!reader->ended)
 			reader->decoded_at += used;
 		if (made > 0 || reader->ended)
@@ -149,7 +149,7 @@ sp_audio_reader_read(SpAudioReader *reader, float *out, size_t frames)
 	size_t got;
 
 	while (total < frames &&
-		   (got = next_frames(reader, out + total * reader->row.channels, frames - total)) > 0)
+	       (got = next_frames(reader, out + total * reader->row.channels, frames - total)) > 0)
 		total += got;
 	if (reader->row.channels != reader->channels)
 		mono_to_all(out, total, reader->channels);

@@ -47,8 +47,8 @@ sp_audio_find(Datum audio_id)
 
 	if (sp_pg_query(&find, &audio_id, NULL, true) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("audio \"%s\" does not exist",
-							   DatumGetCString(DirectFunctionCall1(uuid_out, audio_id)))));
+		                errmsg("audio \"%s\" does not exist",
+		                       DatumGetCString(DirectFunctionCall1(uuid_out, audio_id)))));
 	format = TextDatumGetCString(sp_pg_column(0, 1, &isnull));
 	row.format = sp_audio_format_from_name(format);
 	row.sample_rate_hz = DatumGetInt32(sp_pg_column(0, 2, &isnull));
@@ -67,11 +67,12 @@ temporary_directory(char *path)
 	PrepareTempTablespaces();
 	tablespace = GetNextTempTableSpace();
 	if (!OidIsValid(tablespace))
-		tablespace = OidIsValid(MyDatabaseTableSpace) ? MyDatabaseTableSpace : DEFAULTTABLESPACE_OID;
+		tablespace =
+			OidIsValid(MyDatabaseTableSpace) ? MyDatabaseTableSpace : DEFAULTTABLESPACE_OID;
 	TempTablespacePath(path, tablespace);
 	if (MakePGDirectory(path) < 0 && errno != EEXIST)
 		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not create temporary directory \"%s\": %m", path)));
+		                errmsg("could not create temporary directory \"%s\": %m", path)));
 }
 
 static void
@@ -92,7 +93,7 @@ sp_audio_new_spool(void)
 	temporary_directory(directory);
 	if (!AcquireExternalFD())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-						errmsg("too many open files for another temporary file: %m")));
+		                errmsg("too many open files for another temporary file: %m")));
 	st = sp_spool_new_file(sp_pg_env(), directory, 0, &spool, &fault);
 	if (st != SP_OK)
 		ReleaseExternalFD();
@@ -116,8 +117,8 @@ fetch_chunk(Datum audio_id, int seq)
 
 	if (sp_pg_query(&fetch, (Datum[]){audio_id, Int32GetDatum(seq)}, NULL, true) == 0)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("audio \"%s\" lacks piece %d of its content",
-							   DatumGetCString(DirectFunctionCall1(uuid_out, audio_id)), seq)));
+		                errmsg("audio \"%s\" lacks piece %d of its content",
+		                       DatumGetCString(DirectFunctionCall1(uuid_out, audio_id)), seq)));
 	data = sp_pg_column(0, 1, &isnull);
 	return DatumGetByteaPP(data);
 }
@@ -148,11 +149,11 @@ each_chunk(const SpAudioRow *row, ChunkSink sink, void *target)
 	}
 	MemoryContextDelete(one_chunk);
 	if (total != row->bytes)
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("audio \"%s\" has " INT64_FORMAT " bytes of content instead of "
-							   INT64_FORMAT,
-							   DatumGetCString(DirectFunctionCall1(uuid_out, row->id)), total,
-							   row->bytes)));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+		     errmsg("audio \"%s\" has " INT64_FORMAT " bytes of content instead of " INT64_FORMAT,
+		            DatumGetCString(DirectFunctionCall1(uuid_out, row->id)), total, row->bytes)));
 }
 
 static void
@@ -200,9 +201,10 @@ sp_audio_load_bytea(const SpAudioRow *row, MemoryContext context)
 	ByteaSink sink;
 
 	if (row->bytes > MaxAllocSize - VARHDRSZ)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						errmsg("audio of " INT64_FORMAT " bytes does not fit in a value", row->bytes),
-						errhint("Write it to a file with spotai.export_audio().")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+		         errmsg("audio of " INT64_FORMAT " bytes does not fit in a value", row->bytes),
+		         errhint("Write it to a file with spotai.export_audio().")));
 	value = MemoryContextAlloc(context, VARHDRSZ + row->bytes);
 	SET_VARSIZE(value, VARHDRSZ + row->bytes);
 	sink = (ByteaSink){VARDATA(value), row->bytes};
@@ -256,10 +258,10 @@ sp_audio_store_chunks(Datum audio_id, SpSpool *spool)
 
 		CHECK_FOR_INTERRUPTS();
 		sp_pg_check(sp_spool_read(spool, at, VARDATA(chunk), CHUNK_BYTES, &got), "temporary file",
-					NULL);
+		            NULL);
 		SET_VARSIZE(chunk, VARHDRSZ + got);
-		sp_pg_query(&insert, (Datum[]){audio_id, Int32GetDatum(seq++), PointerGetDatum(chunk)}, NULL,
-					false);
+		sp_pg_query(&insert, (Datum[]){audio_id, Int32GetDatum(seq++), PointerGetDatum(chunk)},
+		            NULL, false);
 	}
 	pfree(chunk);
 }

@@ -25,7 +25,7 @@ sp_audio_open(SpSpool *spool, const SpAudioLimits *limits)
 	SpDecoder *decoder;
 
 	sp_pg_check(sp_decoder_open(sp_pg_env(), spool, limits ? limits : &stored, &decoder, &fault),
-				"audio", &fault);
+	            "audio", &fault);
 	sp_pg_own(decoder, release_decoder);
 	return decoder;
 }
@@ -54,7 +54,7 @@ sp_audio_encoder(const SpEncoderSpec *spec, SpSpool *sink)
 	SpEncoder *encoder;
 
 	sp_pg_check(sp_encoder_open(sp_pg_env(), spec, sink, &encoder, &fault), "audio for encoding",
-				&fault);
+	            &fault);
 	sp_pg_own(encoder, release_encoder);
 	return encoder;
 }

@@ -72,33 +72,33 @@ sp_pg_check(SpStatus st, const char *what, const SpFault *fault)
 			break;
 		case SP_ERR_BAD_DATA:
 			ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION), errmsg("invalid %s", what),
-							fault_detail(fault), fault_hint(fault)));
+			                fault_detail(fault), fault_hint(fault)));
 			break;
 		case SP_ERR_UNSUPPORTED:
 			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("unsupported %s", what),
-							fault_detail(fault), fault_hint(fault)));
+			                fault_detail(fault), fault_hint(fault)));
 			break;
 		case SP_ERR_TOO_LARGE:
 			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s exceeds a limit", what),
-					 fault_detail(fault), fault_hint(fault)));
+			        (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("%s exceeds a limit", what),
+			         fault_detail(fault), fault_hint(fault)));
 			break;
 		case SP_ERR_NO_MEMORY:
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory while processing %s", what),
-					 fault_detail(fault), fault_hint(fault)));
+			ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY),
+			                errmsg("out of memory while processing %s", what), fault_detail(fault),
+			                fault_hint(fault)));
 			break;
 		case SP_ERR_IO:
 			errno = saved_errno;
 			ereport(ERROR,
-					(errcode_for_file_access(), errmsg("could not read or write %s: %m", what),
-					 fault_detail(fault), fault_hint(fault)));
+			        (errcode_for_file_access(), errmsg("could not read or write %s: %m", what),
+			         fault_detail(fault), fault_hint(fault)));
 			break;
 		case SP_ERR_CANCELED:
 			/* normally throws with the server's own wording and SQLSTATE */
 			CHECK_FOR_INTERRUPTS();
-			ereport(ERROR,
-					(errcode(ERRCODE_QUERY_CANCELED), errmsg("processing of %s was canceled", what)));
+			ereport(ERROR, (errcode(ERRCODE_QUERY_CANCELED),
+			                errmsg("processing of %s was canceled", what)));
 			break;
 	}
 }

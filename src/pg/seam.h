@@ -15,7 +15,7 @@
 #include "pg/compat.h"
 
 /* Declare and export one SQL-callable C function. */
-#define SPOTAI_FUNCTION(fn) \
+#define SPOTAI_FUNCTION(fn)                 \
 	PGDLLEXPORT Datum fn(PG_FUNCTION_ARGS); \
 	PG_FUNCTION_INFO_V1(fn)
 

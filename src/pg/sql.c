@@ -87,12 +87,12 @@ sp_pg_require_tables(void)
 		return;
 	if (!OidIsValid(rel))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("spotai has no tables yet"),
-						errhint("CALL spotai.migrate();")));
+		                errhint("CALL spotai.migrate();")));
 	SPI_connect();
 	if (present_version() < required_version())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("the tables of spotai are older than the extension"),
-						errhint("CALL spotai.migrate();")));
+		                errmsg("the tables of spotai are older than the extension"),
+		                errhint("CALL spotai.migrate();")));
 	SPI_finish();
 	verified = rel;
 }
@@ -108,7 +108,7 @@ sp_pg_current_tenant(void)
 	value = sp_pg_column(0, 1, &isnull);
 	if (isnull)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("this session belongs to no tenant")));
+		                errmsg("this session belongs to no tenant")));
 	return value;
 }
 

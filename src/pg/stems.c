@@ -30,9 +30,9 @@ put_stems(FunctionCallInfo fcinfo, SpSeparation *separation)
 	{
 		const SpStemResult *stem = sp_separation_stem(separation, i);
 		Datum values[] = {
-			CStringGetTextDatum(stem->name),	   stem->audio_id,
-			Float8GetDatum(stem->duration_s),	   Float4GetDatum(stem->peak_db),
-			Float4GetDatum(stem->rms_db),		   Float4GetDatum(stem->energy_share),
+			CStringGetTextDatum(stem->name),  stem->audio_id,
+			Float8GetDatum(stem->duration_s), Float4GetDatum(stem->peak_db),
+			Float4GetDatum(stem->rms_db),     Float4GetDatum(stem->energy_share),
 		};
 		bool nulls[lengthof(values)] = {false};
 
@@ -45,7 +45,7 @@ check_not_null(FunctionCallInfo fcinfo, int arg, const char *name)
 {
 	if (PG_ARGISNULL(arg))
 		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
+		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", name)));
 }
 
 /* spotai.separate(track_id uuid, stems integer, model text) returns table */

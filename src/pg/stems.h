@@ -43,7 +43,7 @@ extern void sp_stems_init(void);
  * the default.  Everything lives in context, which the caller deletes.
  */
 extern SpSeparation *sp_separation_open(MemoryContext context, Datum track_id, int stems,
-										const char *model);
+                                        const char *model);
 
 /* Phase 2, no transaction needed: compute all stems into temporary files. */
 extern void sp_separation_compute(SpSeparation *separation, SpSeparationTick tick, void *arg);

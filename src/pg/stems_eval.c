@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -66,9 +68,8 @@ choose_length(Comparison *c)
 		longest = Max(longest, frames);
 	}
 	if (longest != c->frames)
-		ereport(NOTICE,
-				(errmsg("audios differ in length; comparing the first %.3f of %.3f seconds",
-						(double) c->frames / c->rate_hz, (double) longest / c->rate_hz)));
+		ereport(NOTICE, (errmsg("audios differ in length; comparing the first %.3f of %.3f seconds",
+		                        (double) c->frames / c->rate_hz, (double) longest / c->rate_hz)));
 }
 
 static Comparison *
@@ -120,9 +121,9 @@ spotai_sdr(PG_FUNCTION_ARGS)
 		size_t frames = read_blocks(c, at);
 
 		CHECK_FOR_INTERRUPTS();
-		sp_pg_check(sp_sdr_push(sp_pg_env(), &sums, c->blocks[0], c->blocks[1],
-								frames * c->channels),
-					"signal-to-distortion ratio", NULL);
+		sp_pg_check(
+			sp_sdr_push(sp_pg_env(), &sums, c->blocks[0], c->blocks[1], frames * c->channels),
+			"signal-to-distortion ratio", NULL);
 		at += frames;
 	}
 	sp_pg_check(sp_sdr_result(&sums, &sdr_db), "signal-to-distortion ratio", NULL);
@@ -138,19 +139,19 @@ uuid_array(ArrayType *array, const char *name, int *n)
 
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR, (errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-						errmsg("%s must be a one-dimensional array", name)));
+		                errmsg("%s must be a one-dimensional array", name)));
 	if (array_contains_nulls(array))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("%s must not contain null values", name)));
+		                errmsg("%s must not contain null values", name)));
 	deconstruct_array(array, UUIDOID, UUID_LEN, false, TYPALIGN_CHAR, &ids, &nulls, n);
 	if (*n < 1 || *n > SP_BSS_MAX_SOURCES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must name 1 to %d audios", name, SP_BSS_MAX_SOURCES)));
+		                errmsg("%s must name 1 to %d audios", name, SP_BSS_MAX_SOURCES)));
 	return ids;
 }
 
 typedef SpStatus (*BssPass)(SpBss *bss, const float *const *refs, const float *const *ests,
-							size_t frames);
+                            size_t frames);
 
 static void
 run_pass(Comparison *c, SpBss *bss, BssPass pass)
@@ -163,8 +164,8 @@ run_pass(Comparison *c, SpBss *bss, BssPass pass)
 
 		CHECK_FOR_INTERRUPTS();
 		sp_pg_check(pass(bss, (const float *const *) c->blocks,
-						 (const float *const *) c->blocks + c->n, frames),
-					"evaluation", NULL);
+		                 (const float *const *) c->blocks + c->n, frames),
+		            "evaluation", NULL);
 		at += frames;
 	}
 }
@@ -180,9 +181,9 @@ evaluate(Comparison *c)
 {
 	SpBss *bss;
 
-	sp_pg_check(sp_bss_new(sp_pg_env(), c->n, c->channels, c->rate_hz, SP_BSS_TAPS, SP_BSS_IMAGES,
-						   &bss),
-				"evaluation", NULL);
+	sp_pg_check(
+		sp_bss_new(sp_pg_env(), c->n, c->channels, c->rate_hz, SP_BSS_TAPS, SP_BSS_IMAGES, &bss),
+		"evaluation", NULL);
 	sp_pg_own(bss, release_bss);
 	run_pass(c, bss, sp_bss_correlate);
 	sp_pg_check(sp_bss_solve(bss), "evaluation", NULL);
@@ -212,15 +213,15 @@ spotai_bss_eval(PG_FUNCTION_ARGS)
 	references = uuid_array(PG_GETARG_ARRAYTYPE_P(0), "reference_ids", &n);
 	estimates = uuid_array(PG_GETARG_ARRAYTYPE_P(1), "estimate_ids", &n_estimates);
 	if (n != n_estimates)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%d references cannot be compared with %d estimates", n,
-							   n_estimates),
-						errhint("Name one estimate for each reference, in the same order.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("%d references cannot be compared with %d estimates", n, n_estimates),
+		         errhint("Name one estimate for each reference, in the same order.")));
 	sp_pg_require_tables();
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	sp_pg_check(sp_bss_result(evaluate(open_comparison(references, estimates, n)), scores),
-				"evaluation", NULL);
+	            "evaluation", NULL);
 	for (int i = 0; i < n; i++)
 	{
 		Datum values[5] = {Int32GetDatum(i + 1)};

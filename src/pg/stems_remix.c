@@ -95,18 +95,18 @@ stem_names(Datum track_id)
 	return sp_pg_text(sp_pg_column(0, 1, &isnull), isnull);
 }
 
-static void pg_attribute_noreturn()
-complain_about_stems(Datum track_id)
+static void
+pg_attribute_noreturn() complain_about_stems(Datum track_id)
 {
 	char *names = stem_names(track_id);
 
 	if (names == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("the track has no stems yet"),
-						errhint("SELECT * FROM spotai.separate(track_id);")));
+		                errmsg("the track has no stems yet"),
+		                errhint("SELECT * FROM spotai.separate(track_id);")));
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("gains name a stem that the track does not have"),
-					errdetail("Stems of the track: %s.", names)));
+	                errmsg("gains name a stem that the track does not have"),
+	                errdetail("Stems of the track: %s.", names)));
 }
 
 /* From a JSON value to a factor: absent 1, null 0, a number of dB. */
@@ -119,17 +119,17 @@ linear_gain(const char *stem, Datum value, bool isnull)
 	if (isnull)
 		return 1.0;
 	if (!JsonbExtractScalar(&DatumGetJsonbP(value)->root, &scalar) ||
-		(scalar.type != jbvNull && scalar.type != jbvNumeric))
+	    (scalar.type != jbvNull && scalar.type != jbvNumeric))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("gain of stem \"%s\" must be a number or null", stem)));
+		                errmsg("gain of stem \"%s\" must be a number or null", stem)));
 	if (scalar.type == jbvNull)
 		return 0.0;
 	db = DatumGetFloat8(
 		DirectFunctionCall1(numeric_float8_no_overflow, NumericGetDatum(scalar.val.numeric)));
 	if (!(db >= MIN_GAIN_DB && db <= MAX_GAIN_DB))
 		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-						errmsg("gain of stem \"%s\" is out of range", stem),
-						errhint("Use %g to %g dB, or null to mute.", MIN_GAIN_DB, MAX_GAIN_DB)));
+		                errmsg("gain of stem \"%s\" is out of range", stem),
+		                errhint("Use %g to %g dB, or null to mute.", MIN_GAIN_DB, MAX_GAIN_DB)));
 	return pow(10.0, db / 20.0);
 }
 
@@ -225,7 +225,7 @@ insert_remix(const Mix *mix, Datum track_id, Jsonb *gains)
 				" $6::double precision / $4, $7, $8, $9, $10) RETURNING id",
 		.nargs = 10,
 		.types = {UUIDOID, JSONBOID, TEXTOID, INT4OID, INT2OID, INT8OID, INT8OID, BYTEAOID,
-				  FLOAT4OID, FLOAT4OID},
+	              FLOAT4OID, FLOAT4OID},
 	};
 	bytea *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	bool isnull;
@@ -233,7 +233,7 @@ insert_remix(const Mix *mix, Datum track_id, Jsonb *gains)
 	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	sp_audio_hash(mix->spool, (uint8 *) VARDATA(digest));
 	sp_pg_query(&insert,
-				(Datum[]){
+	            (Datum[]){
 					track_id,
 					JsonbPGetDatum(gains),
 					CStringGetTextDatum(mix->bits == 16 ? "pcm_16" : "pcm_24"),
@@ -245,7 +245,7 @@ insert_remix(const Mix *mix, Datum track_id, Jsonb *gains)
 					Float4GetDatum(sp_measure_peak_db(&mix->measure)),
 					Float4GetDatum(sp_measure_rms_db(&mix->measure)),
 				},
-				NULL, false);
+	            NULL, false);
 	return sp_pg_column(0, 1, &isnull);
 }
 
@@ -259,9 +259,9 @@ spotai_remix(PG_FUNCTION_ARGS)
 	Mix mix = {0};
 
 	if (!JB_ROOT_IS_OBJECT(gains))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("gains must be a JSON object"),
-						errhint("Example: {\"vocals\": null, \"drums\": -3}.")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("gains must be a JSON object"),
+		         errhint("Example: {\"vocals\": null, \"drums\": -3}.")));
 	sp_pg_require_tables();
 	SPI_connect();
 	(void) sp_track_audio(track_id);

@@ -52,7 +52,7 @@ typedef struct StemSink
 	SpSpool *spool;
 	SpEncoder *encoder;
 	SpMeasure measure;
-	float *samples;	  /* one step, interleaved */
+	float *samples;   /* one step, interleaved */
 	int32 *quantised; /* the same as integers */
 	SpStemResult result;
 } StemSink;
@@ -78,12 +78,12 @@ void
 sp_stems_init(void)
 {
 	DefineCustomEnumVariable("spotai.stems_bits", "Bits per sample of stored stems.",
-							 "\"auto\" means 16 for 16-bit songs and 24 for all others.",
-							 &stems_bits, 0, bits_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	                         "\"auto\" means 16 for 16-bit songs and 24 for all others.",
+	                         &stems_bits, 0, bits_options, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("spotai.stems_sum_to_mix",
-							 "Makes the stems of a track sum to the track.",
-							 "When off, each stem is the engine's own estimate.", &stems_sum_to_mix,
-							 true, PGC_USERSET, 0, NULL, NULL, NULL);
+	                         "Makes the stems of a track sum to the track.",
+	                         "When off, each stem is the engine's own estimate.", &stems_sum_to_mix,
+	                         true, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 /* The models that exist, and which numbers of stems each knows. */
@@ -117,11 +117,11 @@ choose_model(const char *name, int stems)
 		if (knows_stems(i, stems))
 			return models[i].name;
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("model \"%s\" cannot separate %d stems", name, stems),
-						errhint("Use 2, 4 or 5 stems.")));
+		                errmsg("model \"%s\" cannot separate %d stems", name, stems),
+		                errhint("Use 2, 4 or 5 stems.")));
 	}
 	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
-					errhint("Models that exist: %s.", models[0].name)));
+	                errhint("Models that exist: %s.", models[0].name)));
 }
 
 SpAudioRow
@@ -137,8 +137,8 @@ sp_track_audio(Datum track_id)
 
 	if (sp_pg_query(&find, &track_id, NULL, true) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-						errmsg("track \"%s\" does not exist",
-							   DatumGetCString(DirectFunctionCall1(uuid_out, track_id)))));
+		                errmsg("track \"%s\" does not exist",
+		                       DatumGetCString(DirectFunctionCall1(uuid_out, track_id)))));
 	return sp_audio_find(sp_pg_column(0, 1, &isnull));
 }
 
@@ -147,9 +147,9 @@ check_rate(int rate_hz)
 {
 	if (rate_hz < MIN_RATE_HZ || rate_hz > MAX_RATE_HZ)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("audio of %d Hz cannot be separated", rate_hz),
-						errhint("Resample it to between %d and %d Hz, 44100 for example.",
-								MIN_RATE_HZ, MAX_RATE_HZ)));
+		                errmsg("audio of %d Hz cannot be separated", rate_hz),
+		                errhint("Resample it to between %d and %d Hz, 44100 for example.",
+		                        MIN_RATE_HZ, MAX_RATE_HZ)));
 }
 
 static void
@@ -175,8 +175,7 @@ open_engine(SpSeparation *s)
 static void
 open_sink(SpSeparation *s, StemSink *sink, const char *name)
 {
-	SpEncoderSpec spec =
-		sp_encoder_default(SP_AUDIO_FLAC, s->source.sample_rate_hz, s->channels);
+	SpEncoderSpec spec = sp_encoder_default(SP_AUDIO_FLAC, s->source.sample_rate_hz, s->channels);
 
 	spec.bits = s->bits;
 	spec.frames = s->source.frames;
@@ -212,8 +211,8 @@ sp_separation_open(MemoryContext context, Datum track_id, int stems, const char 
 
 	if (names == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("a track cannot be separated into %d stems", stems),
-						errhint("Use 2, 4 or 5 stems.")));
+		                errmsg("a track cannot be separated into %d stems", stems),
+		                errhint("Use 2, 4 or 5 stems.")));
 	s->context = context;
 	s->model = choose_model(model, stems);
 	s->n_stems = stems;
@@ -327,7 +326,7 @@ sp_separation_compute(SpSeparation *s, SpSeparationTick tick, void *arg)
 	drain(s);
 	if (s->written != s->source.frames)
 		elog(ERROR, "stems have " INT64_FORMAT " frames instead of " INT64_FORMAT, s->written,
-			 s->source.frames);
+		     s->source.frames);
 	summarise(s);
 	MemoryContextSwitchTo(caller);
 }
@@ -338,21 +337,24 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 {
 	static SpQuery upsert = {
 		.text =
-			"INSERT INTO spotai.audio AS a (tenant_id, kind, track_id, stem, model, stem_count, format,"
+			"INSERT INTO spotai.audio AS a (tenant_id, kind, track_id, stem, model, stem_count, "
+	        "format,"
 			" codec, sample_rate_hz, channels, frames, duration_s, bytes, sha256, peak_db, rms_db,"
 			" energy_share)"
-			" VALUES (spotai.current_tenant(), 'stem', $1, $2, $3, $4, 'flac', $5, $6, $7, $8, $9, $10,"
+			" VALUES (spotai.current_tenant(), 'stem', $1, $2, $3, $4, 'flac', $5, $6, $7, $8, $9, "
+	        "$10,"
 			" $11, $12, $13, $14)"
 			" ON CONFLICT (tenant_id, track_id, model, stem_count, stem) WHERE kind = 'stem'"
 			" DO UPDATE SET codec = excluded.codec, sample_rate_hz = excluded.sample_rate_hz,"
-			" channels = excluded.channels, frames = excluded.frames, duration_s = excluded.duration_s,"
+			" channels = excluded.channels, frames = excluded.frames, duration_s = "
+	        "excluded.duration_s,"
 			" bytes = excluded.bytes, sha256 = excluded.sha256, peak_db = excluded.peak_db,"
 			" rms_db = excluded.rms_db, energy_share = excluded.energy_share,"
 			" updated_at = now()"
 			" RETURNING a.id",
 		.nargs = 14,
-		.types = {UUIDOID, TEXTOID, TEXTOID, INT2OID, TEXTOID, INT4OID, INT2OID, INT8OID,
-				  FLOAT8OID, INT8OID, BYTEAOID, FLOAT4OID, FLOAT4OID, FLOAT4OID},
+		.types = {UUIDOID, TEXTOID, TEXTOID, INT2OID, TEXTOID, INT4OID, INT2OID, INT8OID, FLOAT8OID,
+	              INT8OID, BYTEAOID, FLOAT4OID, FLOAT4OID, FLOAT4OID},
 	};
 	bytea *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	const SpStemResult *r = &sink->result;
@@ -361,7 +363,7 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
 	sp_audio_hash(sink->spool, (uint8 *) VARDATA(digest));
 	sp_pg_query(&upsert,
-				(Datum[]){
+	            (Datum[]){
 					s->track_id,
 					CStringGetTextDatum(r->name),
 					CStringGetTextDatum(s->model),
@@ -377,7 +379,7 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 					Float4GetDatum(r->rms_db),
 					Float4GetDatum(r->energy_share),
 				},
-				NULL, false);
+	            NULL, false);
 	return sp_pg_column(0, 1, &isnull);
 }
 
