@@ -46,7 +46,7 @@
  *	 rewind ... sp_bss_evaluate (block by block) ... sp_bss_result ... sp_bss_free
  *
  * Memory is bounded whatever the length: (sources * channels * taps)^2 / 2
- * doubles during sp_bss_solve (68 MB for four stereo sources, 272 MB for
+ * doubles during sp_bss_solve (69 MB for four stereo sources, 271 MB for
  * eight) and some MB of block buffers; 32 bytes a source and window grow.
  *
  * SPDX-License-Identifier: PostgreSQL
@@ -62,7 +62,7 @@
 #define SP_BSS_MAX_SOURCES  8
 #define SP_BSS_MAX_CHANNELS 4
 #define SP_BSS_MAX_TAPS     4096
-/* Gram rows: 8 stereo sources of 512 taps (272 MB); more is SP_ERR_TOO_LARGE. */
+/* Gram rows: 8 stereo sources of 512 taps (271 MB); more is SP_ERR_TOO_LARGE. */
 #define SP_BSS_MAX_ROWS 8192
 
 typedef enum SpBssMode
