@@ -17,6 +17,7 @@
 #include "pg/audio.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
+#include "pg/stems.h"
 
 SP_MODULE_MAGIC;
 
@@ -29,6 +30,7 @@ void
 _PG_init(void)
 {
 	sp_audio_init();
+	sp_stems_init();
 	MarkGUCPrefixReserved("spotai");
 }
 

@@ -1,0 +1,5 @@
+-- A fresh library for each file: \ir include/begin.sql first, end.sql last.
+SET client_min_messages = warning;
+CREATE EXTENSION spotai;
+CALL spotai.migrate();
+RESET client_min_messages;

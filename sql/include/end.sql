@@ -1,0 +1,4 @@
+SET client_min_messages = warning;
+DROP EXTENSION spotai CASCADE;
+DROP SCHEMA spotai CASCADE;
+RESET client_min_messages;
