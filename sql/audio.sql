@@ -1,6 +1,10 @@
 -- audio: songs in, songs out
-\ir include/begin.sql
-\ir include/sounds.sql
+\getenv root PG_ABS_SRCDIR
+\set begin :root '/sql/include/begin.sql'
+\set sounds :root '/sql/include/sounds.sql'
+\set end :root '/sql/include/end.sql'
+\i :begin
+\i :sounds
 \pset format unaligned
 \pset fieldsep ' | '
 
@@ -116,11 +120,9 @@ SELECT (pg_temp.failure($$SELECT spotai.audio_content('33333333-3333-3333-3333-3
 
 SELECT count(*) AS audios, (SELECT count(*) FROM spotai.track) AS tracks,
        (SELECT count(*) FROM spotai.audio_chunk) AS chunks FROM spotai.audio;
-\ir include/end.sql
+\i :end
 -- before the tables exist
 CREATE EXTENSION spotai;
-\set VERBOSITY verbose
-\set VERBOSITY default
 SELECT spotai.ingest('x');
 DROP EXTENSION spotai;
 DROP SCHEMA spotai;

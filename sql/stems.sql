@@ -1,6 +1,10 @@
 -- stems: a song taken apart, put together again, and judged
-\ir include/begin.sql
-\ir include/sounds.sql
+\getenv root PG_ABS_SRCDIR
+\set begin :root '/sql/include/begin.sql'
+\set sounds :root '/sql/include/sounds.sql'
+\set end :root '/sql/include/end.sql'
+\i :begin
+\i :sounds
 \pset format unaligned
 \pset fieldsep ' | '
 
@@ -93,4 +97,4 @@ SELECT sqlstate FROM pg_temp.failure(format($$SELECT * FROM spotai.separate(%L)$
 -- deleting a track takes its stems along, and leaves the original that others may share
 DELETE FROM spotai.track WHERE id = :'track';
 SELECT kind, count(*) FROM spotai.audio WHERE track_id = :'track' OR id = :'song' GROUP BY kind;
-\ir include/end.sql
+\i :end

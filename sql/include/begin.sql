@@ -1,4 +1,4 @@
--- A fresh library for each file: \ir include/begin.sql first, end.sql last.
+-- A fresh library for each file: begin.sql first, end.sql last.
 SET client_min_messages = warning;
 CREATE EXTENSION spotai;
 CALL spotai.migrate();
