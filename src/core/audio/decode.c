@@ -16,12 +16,12 @@
 #include "core/audio/decode.h"
 
 #include <math.h>
-#include <sndfile.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/audio/claim.h"
 #include "core/audio/measure.h"
+#include "core/audio/vio.h"
 
 /*
  * Frames decoded between two looks at should_stop: at 100 x real time (the
@@ -55,50 +55,6 @@ sp_audio_default_limits(void)
 	return (SpAudioLimits){
 		.max_channels = SP_AUDIO_MAX_CHANNELS, .min_rate_hz = 1000, .max_rate_hz = 768000};
 }
-
-/* SF_VIRTUAL_IO on a cursor. */
-
-static sf_count_t
-vio_size(void *cursor)
-{
-	return sp_cursor_size(cursor);
-}
-
-static sf_count_t
-vio_seek(sf_count_t offset, int whence, void *cursor)
-{
-	sf_count_t origin = whence == SEEK_CUR   ? sp_cursor_tell(cursor)
-	                    : whence == SEEK_END ? sp_cursor_size(cursor)
-	                                         : 0;
-	sf_count_t target;
-
-	if (__builtin_add_overflow(origin, offset, &target) || !sp_cursor_seek(cursor, target))
-		return -1;
-	return target;
-}
-
-static sf_count_t
-vio_read(void *buf, sf_count_t n, void *cursor)
-{
-	return n > 0 ? (sf_count_t) sp_cursor_read(cursor, buf, (size_t) n) : 0;
-}
-
-static sf_count_t
-vio_write(const void *buf, sf_count_t n, void *cursor)
-{
-	(void) buf;
-	(void) n;
-	(void) cursor;
-	return 0;
-}
-
-static sf_count_t
-vio_tell(void *cursor)
-{
-	return sp_cursor_tell(cursor);
-}
-
-static SF_VIRTUAL_IO READ_IO = {vio_size, vio_seek, vio_read, vio_write, vio_tell};
 
 static SpStatus
 check_limits(const SpAudioLimits *limits, const SpClaim *claim, SpFault *fault)
@@ -157,8 +113,7 @@ open_failed(SpDecoder *d, SpFault *fault)
 
 	if (sp_cursor_status(d->cursor) != SP_OK)
 		return sp_claim_ended(d->cursor, "header", fault);
-	/* libsndfile's internal error numbers are not public; its only such message is this one. */
-	if (strstr(why, "malloc") != NULL)
+	if (sp_vio_no_memory(why))
 		return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory for the decoder.");
 	return sp_fault(fault, SP_ERR_BAD_DATA, "The file is damaged; get it again.",
 	                "The %s decoder rejects the content: %.120s",
@@ -170,6 +125,7 @@ static SpStatus
 open_library(SpDecoder *d, const SpClaim *claim, SpFault *fault)
 {
 	SF_INFO sf = {0};
+	SF_VIRTUAL_IO io = sp_vio();
 
 	if (d->raw)
 	{
@@ -177,7 +133,7 @@ open_library(SpDecoder *d, const SpClaim *claim, SpFault *fault)
 		sf.channels = (int) claim->channels;
 		sf.samplerate = (int) claim->sample_rate_hz;
 	}
-	d->file = sf_open_virtual(&READ_IO, SFM_READ, &sf, d->cursor);
+	d->file = sf_open_virtual(&io, SFM_READ, &sf, d->cursor);
 	if (d->file == NULL)
 		return open_failed(d, fault);
 	if (sf.channels != claim->channels ||
