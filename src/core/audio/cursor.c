@@ -14,24 +14,21 @@
  */
 #define WINDOW_BYTES 65536
 
-#define OVERLAY_MAX 16
-
 struct SpCursor
 {
 	const SpEnv *env;
 	SpSpool *spool;
 	int64_t base;         /* position 0 of the cursor in the spool */
+	int64_t length;       /* of the view; -1: to the end of the spool */
 	int64_t position;     /* next byte to read or write */
 	int64_t window_start; /* position of window[0] */
 	size_t window_len;    /* valid bytes in window */
 	SpStatus status;
-	size_t overlay_len;
-	uint8_t overlay[OVERLAY_MAX];
 	uint8_t *window;
 };
 
 SpStatus
-sp_cursor_new(const SpEnv *env, SpSpool *spool, int64_t base, SpCursor **out)
+sp_cursor_new(const SpEnv *env, SpSpool *spool, int64_t base, int64_t length, SpCursor **out)
 {
 	SpCursor *cursor;
 
@@ -50,6 +47,7 @@ sp_cursor_new(const SpEnv *env, SpSpool *spool, int64_t base, SpCursor **out)
 	cursor->env = env;
 	cursor->spool = spool;
 	cursor->base = base;
+	cursor->length = length;
 	*out = cursor;
 	return SP_OK;
 }
@@ -68,6 +66,8 @@ sp_cursor_size(const SpCursor *cursor)
 {
 	int64_t size = sp_spool_size(cursor->spool) - cursor->base;
 
+	if (cursor->length >= 0 && size > cursor->length)
+		size = cursor->length;
 	return size > 0 ? size : 0;
 }
 
@@ -92,21 +92,18 @@ sp_cursor_seek(SpCursor *cursor, int64_t position)
 static bool
 refill(SpCursor *cursor)
 {
+	int64_t left = sp_cursor_size(cursor) - cursor->position;
 	size_t got = 0;
 
 	if (sp_should_stop(cursor->env))
 		cursor->status = SP_ERR_CANCELED;
-	if (cursor->status != SP_OK)
+	if (cursor->status != SP_OK || left <= 0)
 		return false;
 	cursor->window_len = 0;
 	cursor->status = sp_spool_read(cursor->spool, cursor->base + cursor->position, cursor->window,
-	                               WINDOW_BYTES, &got);
+	                               left < WINDOW_BYTES ? (size_t) left : WINDOW_BYTES, &got);
 	cursor->window_start = cursor->position;
 	cursor->window_len = got;
-	if (cursor->window_start < (int64_t) cursor->overlay_len)
-		for (size_t i = (size_t) cursor->window_start; i < cursor->overlay_len; i++)
-			if (i - (size_t) cursor->window_start < got)
-				cursor->window[i - (size_t) cursor->window_start] = cursor->overlay[i];
 	return got > 0;
 }
 
@@ -154,12 +151,4 @@ SpStatus
 sp_cursor_status(const SpCursor *cursor)
 {
 	return cursor->status;
-}
-
-void
-sp_cursor_overlay(SpCursor *cursor, const void *bytes, size_t n)
-{
-	cursor->overlay_len = n < OVERLAY_MAX ? n : OVERLAY_MAX;
-	memcpy(cursor->overlay, bytes, cursor->overlay_len);
-	cursor->window_len = 0;
 }

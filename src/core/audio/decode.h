@@ -42,7 +42,7 @@ typedef struct SpAudioInfo
 {
 	SpAudioFormat format;
 	char codec[24];     /* "pcm_16", "pcm_24", "float", "vorbis", "mpeg_layer_3", ... */
-	int bits;           /* a sample's bits if integer PCM (also in FLAC, ALAC), else 0 */
+	int bits;           /* a sample's bits if integer PCM (also in FLAC), else 0 */
 	int sample_rate_hz; /* of the samples that sp_decoder_read gives */
 	int channels;
 	int64_t frames; /* that the file claims; -1: it does not say */
@@ -76,12 +76,16 @@ const SpAudioInfo *sp_decoder_info(const SpDecoder *decoder);
  * than SP_AUDIO_MAX_SAMPLE.
  *
  * The end is checked.  SP_ERR_BAD_DATA when the content holds less than it
- * claims (WAV, W64, FLAC, AIFF and CAF: by one frame; MP3: what the Xing or
- * VBRI header counts; Ogg: an incomplete page or last packet), when it holds
- * more (FLAC), when it is damaged in between, when a sample is NaN, infinite or
+ * claims, when it is damaged in between, when a sample is NaN, infinite or
  * beyond SP_AUDIO_MAX_SAMPLE (detail names the first frame), or when there is
  * no audio at all.  SP_ERR_TOO_LARGE as soon as more than max_seconds were
  * decoded, whatever was claimed.  After any error the decoder repeats it.
+ *
+ * "Less than it claims", by format: WAV, W64, AIFF, CAF and FLAC by one frame;
+ * MP3 by more than two MPEG frames of what a Xing or VBRI header counts (an
+ * incomplete last frame alone is common, and harmless); Ogg by an incomplete
+ * page or packet at the end, or a final position that is not reached.  WAV,
+ * RF64 and CAF whose length field says "unknown" claim nothing.
  */
 SpStatus sp_decoder_read(SpDecoder *decoder, float *out, size_t frames, size_t *got,
                          SpFault *fault);

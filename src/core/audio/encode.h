@@ -19,7 +19,7 @@ typedef struct SpEncoderSpec
 	int bits;       /* FLAC: 16, 24; WAV: 16, 24, 32 (float); ignored otherwise */
 	double level;   /* FLAC's effort, 0 (fast) .. 1 (small) */
 	double quality; /* Vorbis, Opus, MP3: 0 (small) .. 1 (good) */
-	int64_t frames; /* that will come, or -1: a hint, only used to refuse early */
+	int64_t frames; /* that will come, -1: unknown; FLAC refuses 2^36 and more at once */
 } SpEncoderSpec;
 
 /*

@@ -352,7 +352,7 @@ sp_sniff(const SpEnv *env, SpSpool *spool, SpSniff *out, SpFault *fault)
 	st = skip_tags(spool, &out->audio_start, fault);
 	if (st != SP_OK)
 		return st;
-	head = sp_alloc(env, HEAD_BYTES, 1);
+	head = sp_calloc(env, HEAD_BYTES, 1); /* cleared: short content is compared too */
 	if (head == NULL)
 		return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory to look at the content.");
 	st = sp_spool_read(spool, out->audio_start, head, HEAD_BYTES, &got);

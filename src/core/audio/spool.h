@@ -72,11 +72,12 @@ int sp_spool_errno(const SpSpool *spool);
 SpStatus sp_spool_fault(const SpSpool *spool, SpFault *fault);
 
 /*
- * A cursor: what libsndfile reads and writes through.  It shows the spool's
- * bytes from `base` on as a file of its own (an ID3 tag before a FLAC stream
- * disappears), and keeps a read-ahead buffer, because libmpg123 asks for four
- * bytes at a time.  Several cursors may read one spool; one that writes must
- * be the only one.  The spool and env must outlive it.
+ * A cursor: what libsndfile reads and writes through.  It shows `length` bytes
+ * of the spool from `base` on as a file of its own (tags before and behind
+ * the audio disappear; length < 0: whatever the spool holds), and keeps a
+ * read-ahead buffer, because libmpg123 asks for four bytes at a time.  Several
+ * cursors may read one spool; one that writes must be the only one.  The
+ * spool and env must outlive it.
  *
  * should_stop is polled at each refill: it answers from plain memory, and a
  * library that scans a long file cannot be interrupted elsewhere.  After that
@@ -84,7 +85,8 @@ SpStatus sp_spool_fault(const SpSpool *spool, SpFault *fault);
  */
 typedef struct SpCursor SpCursor;
 
-SpStatus sp_cursor_new(const SpEnv *env, SpSpool *spool, int64_t base, SpCursor **out);
+SpStatus sp_cursor_new(const SpEnv *env, SpSpool *spool, int64_t base, int64_t length,
+                       SpCursor **out);
 void sp_cursor_free(SpCursor *cursor);
 
 int64_t sp_cursor_size(const SpCursor *cursor);
@@ -95,11 +97,5 @@ bool sp_cursor_seek(SpCursor *cursor, int64_t position);
 size_t sp_cursor_read(SpCursor *cursor, void *buf, size_t n);
 size_t sp_cursor_write(SpCursor *cursor, const void *buf, size_t n);
 SpStatus sp_cursor_status(const SpCursor *cursor);
-
-/*
- * Show n <= 16 replaced bytes at the cursor's position 0: BW64 is RF64 under a
- * name that libsndfile 1.2 does not know.
- */
-void sp_cursor_overlay(SpCursor *cursor, const void *bytes, size_t n);
 
 #endif /* SP_AUDIO_SPOOL_H */
