@@ -7,15 +7,20 @@
  *	 G[(i,a), (j,b)] = <x_i delayed a, x_j delayed b> = ref_lag(i, j)[a - b]
  *	 D[(i,a)]		 = <x_i delayed a, y>			  = est_lag(i, y)[a]
  *
- * G is close to singular for real stems (mono material in stereo, sharp
- * low-passes), and the projection is well defined all the same: only the
- * filters are ambiguous.  So each reference is scaled to unit energy first,
- * which makes the condition independent of levels, and the diagonal gets a
- * ridge: content of the references more than 120 dB below their level does
- * not take part.  That moves a figure by less than 1e-4 dB as long as it is
- * below 80 dB, where the usual LU solution would return the noise of its own
- * rounding.  The ridge grows tenfold for the rare matrix that rounding still
- * makes indefinite.
+ * G is close to singular for real stems (mono material in stereo, low-passes
+ * of lossy codecs).  The projection is well defined all the same, but filters
+ * may grow large where the references have next to nothing, and the edges of
+ * the evaluation windows make that audible in the figures.  So regularisation
+ * changes them.  Measured on the 30 s of "mallory" (MP3, two stereo sources),
+ * SAR of the vocals by the ridge on a Gram matrix of unit diagonal:
+ *
+ *	 1e-9 19.71	  1e-11 18.14	1e-13 14.98	  1e-15 14.767	 none 14.765 dB
+ *
+ * and 14.767 by numpy's LU, which is what museval calls.  Figures should
+ * compare with those that others publish, so the ridge starts just above the
+ * rounding unit, and grows tenfold only when the factorisation meets a pivot
+ * that is not positive (a channel twice, silence in the rest).  The scaling
+ * of each reference to unit energy makes it independent of levels.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -24,8 +29,8 @@
 #include <math.h>
 #include <string.h>
 
-/* First ridge: about 4096 rows times the rounding unit 2.2e-16. */
-#define RIDGE 1e-12
+/* First ridge: a few times the rounding unit 2.2e-16; see above. */
+#define RIDGE 1e-15
 /* Give up here: a Gram matrix of finite signals is definite long before. */
 #define RIDGE_LIMIT 1e-3
 
