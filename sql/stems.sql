@@ -42,10 +42,14 @@ SELECT round((b.rms_db - a.rms_db)::numeric, 2) AS louder_db FROM spotai.audio a
 
 -- plain SDR: infinite for itself, 6 dB for half of it; other rates and mono are adapted
 SELECT spotai.sdr(:'song', :'song') AS itself;
-SELECT t.audio_id AS tone FROM spotai.track t WHERE t.id = spotai.ingest(pg_temp.sine(1000, 16000, 16000, 1, 16000)) \gset
-SELECT t.audio_id AS half FROM spotai.track t WHERE t.id = spotai.ingest(pg_temp.sine(1000, 8000, 16000, 1, 16000)) \gset
-SELECT t.audio_id AS wide FROM spotai.track t WHERE t.id = spotai.ingest(pg_temp.sine(1000, 16000, 32000, 2, 32000)) \gset
-SELECT t.audio_id AS longer FROM spotai.track t WHERE t.id = spotai.ingest(pg_temp.sine(1000, 8000, 20000, 1, 16000)) \gset
+SELECT spotai.ingest(pg_temp.sine(1000, 16000, 16000, 1, 16000)) AS t \gset
+SELECT audio_id AS tone FROM spotai.track WHERE id = :'t' \gset
+SELECT spotai.ingest(pg_temp.sine(1000, 8000, 16000, 1, 16000)) AS t \gset
+SELECT audio_id AS half FROM spotai.track WHERE id = :'t' \gset
+SELECT spotai.ingest(pg_temp.sine(1000, 16000, 32000, 2, 32000)) AS t \gset
+SELECT audio_id AS wide FROM spotai.track WHERE id = :'t' \gset
+SELECT spotai.ingest(pg_temp.sine(1000, 8000, 20000, 1, 16000)) AS t \gset
+SELECT audio_id AS longer FROM spotai.track WHERE id = :'t' \gset
 SELECT round(spotai.sdr(:'tone', :'half')::numeric, 2) AS half, spotai.sdr(:'tone', :'wide') > 40 AS resampled;
 SELECT round(spotai.sdr(:'tone', :'longer')::numeric, 2) AS first_second;
 
@@ -70,7 +74,7 @@ SELECT what, e.* FROM (VALUES
     (2, 'null track', $$SELECT * FROM spotai.separate(NULL)$$),
     (3, 'three stems', format($$SELECT * FROM spotai.separate(%L, 3)$$, :'track')),
     (4, 'unknown model', format($$SELECT * FROM spotai.separate(%L, 4, 'spleeter')$$, :'track')),
-    (5, 'remix before separation', format($$SELECT spotai.remix(spotai.ingest(pg_temp.sine(500, 500, 800, 1, 8000)), '{"vocals": null}')$$)),
+    (5, 'remix before separation', $$SELECT spotai.remix(spotai.ingest(pg_temp.sine(500, 500, 800, 1, 8000)), '{"vocals": null}')$$),
     (6, 'remix of an unknown stem', format($$SELECT spotai.remix(%L, '{"kazoo": null}')$$, :'track')),
     (7, 'gains are no object', format($$SELECT spotai.remix(%L, '[1]')$$, :'track')),
     (8, 'a gain is no number', format($$SELECT spotai.remix(%L, '{"vocals": "loud"}')$$, :'track')),
@@ -92,7 +96,7 @@ INSERT INTO spotai.track (tenant_id, id, audio_id) VALUES
     ('22222222-2222-2222-2222-222222222222', '44444444-4444-4444-4444-444444444444', '33333333-3333-3333-3333-333333333333');
 SELECT (pg_temp.failure($$SELECT * FROM spotai.separate('44444444-4444-4444-4444-444444444444')$$)).*;
 UPDATE spotai.track SET deleted_at = now() WHERE id = :'silence';
-SELECT sqlstate FROM pg_temp.failure(format($$SELECT * FROM spotai.separate(%L)$$, :'silence'));
+SELECT code FROM pg_temp.failure(format($$SELECT * FROM spotai.separate(%L)$$, :'silence'));
 
 -- deleting a track takes its stems along, and leaves the original that others may share
 DELETE FROM spotai.track WHERE id = :'track';

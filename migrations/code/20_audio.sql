@@ -26,7 +26,7 @@ COMMENT ON FUNCTION spotai.ingest_large_object(oid, text, text, text) IS
 
 CREATE FUNCTION spotai.audio_content(audio_id uuid, format text DEFAULT 'flac')
 RETURNS bytea
-LANGUAGE C STABLE STRICT
+LANGUAGE C VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audio_content';
 COMMENT ON FUNCTION spotai.audio_content(uuid, text) IS
@@ -42,7 +42,7 @@ COMMENT ON FUNCTION spotai.export_audio(uuid, text, boolean) IS
 
 CREATE FUNCTION spotai.waveform_svg(audio_id uuid, width integer DEFAULT 1200, height integer DEFAULT 200)
 RETURNS text
-LANGUAGE C STABLE STRICT
+LANGUAGE C VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_waveform_svg';
 COMMENT ON FUNCTION spotai.waveform_svg(uuid, integer, integer) IS

@@ -18,7 +18,7 @@ COMMENT ON FUNCTION spotai.remix(uuid, jsonb) IS
 
 CREATE FUNCTION spotai.sdr(reference uuid, estimate uuid)
 RETURNS double precision
-LANGUAGE C STABLE STRICT
+LANGUAGE C VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_sdr';
 COMMENT ON FUNCTION spotai.sdr(uuid, uuid) IS
@@ -26,7 +26,7 @@ COMMENT ON FUNCTION spotai.sdr(uuid, uuid) IS
 
 CREATE FUNCTION spotai.bss_eval(reference_ids uuid[], estimate_ids uuid[])
 RETURNS TABLE (source integer, sdr double precision, isr double precision, sir double precision, sar double precision)
-LANGUAGE C STABLE STRICT
+LANGUAGE C VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_bss_eval';
 COMMENT ON FUNCTION spotai.bss_eval(uuid[], uuid[]) IS

@@ -1,3 +1,4 @@
+\set ECHO none
 -- Sounds made from nothing, so that no test needs a file.
 
 -- The lowest bytes of a number, least significant first.
@@ -32,13 +33,14 @@ RETURNS bytea LANGUAGE sql IMMUTABLE AS $$
 $$;
 
 -- Runs a statement that must fail; answers how, without ids that differ by run.
-CREATE FUNCTION pg_temp.failure(statement text, OUT sqlstate text, OUT message text, OUT detail text, OUT hint text)
+CREATE FUNCTION pg_temp.failure(statement text, OUT code text, OUT message text, OUT detail text, OUT hint text)
 LANGUAGE plpgsql AS $$
 BEGIN
     EXECUTE statement;
     message := 'no error';
 EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS sqlstate = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
+    GET STACKED DIAGNOSTICS code = RETURNED_SQLSTATE, message = MESSAGE_TEXT,
         detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
 END
 $$;
+\set ECHO all

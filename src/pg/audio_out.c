@@ -242,7 +242,7 @@ audio_title(Datum audio_id)
 {
 	static SpQuery title = {
 		.text = "SELECT concat_ws(' - ', t.artist, t.title, coalesce(a.stem, nullif(a.kind, "
-	            "'original')))"
+				"'original')))"
 				" FROM spotai.audio a LEFT JOIN spotai.track t ON t.tenant_id = a.tenant_id"
 				" AND (t.id = a.track_id OR t.audio_id = a.id)"
 				" WHERE a.tenant_id = spotai.current_tenant() AND a.id = $1"
@@ -250,12 +250,11 @@ audio_title(Datum audio_id)
 		.nargs = 1,
 		.types = {UUIDOID},
 	};
-	bool isnull;
 	char *text;
 
-	if (sp_pg_query(&title, &audio_id, NULL, true) == 0)
+	if (sp_pg_query(&title, &audio_id, NULL, false) == 0)
 		return NULL;
-	text = sp_pg_text(sp_pg_column(0, 1, &isnull), isnull);
+	text = sp_pg_column_text(0, 1);
 	return text ? pg_server_to_any(text, strlen(text), PG_UTF8) : NULL;
 }
 

@@ -45,7 +45,7 @@ sp_audio_find(Datum audio_id)
 	char *format;
 	bool isnull;
 
-	if (sp_pg_query(&find, &audio_id, NULL, true) == 0)
+	if (sp_pg_query(&find, &audio_id, NULL, false) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("audio \"%s\" does not exist",
 		                       DatumGetCString(DirectFunctionCall1(uuid_out, audio_id)))));
@@ -115,7 +115,7 @@ fetch_chunk(Datum audio_id, int seq)
 	bool isnull;
 	Datum data;
 
-	if (sp_pg_query(&fetch, (Datum[]){audio_id, Int32GetDatum(seq)}, NULL, true) == 0)
+	if (sp_pg_query(&fetch, (Datum[]){audio_id, Int32GetDatum(seq)}, NULL, false) == 0)
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 		                errmsg("audio \"%s\" lacks piece %d of its content",
 		                       DatumGetCString(DirectFunctionCall1(uuid_out, audio_id)), seq)));
@@ -212,12 +212,7 @@ sp_audio_load_bytea(const SpAudioRow *row, MemoryContext context)
 	return value;
 }
 
-static void
-release_hash(void *hash)
-{
-	pg_cryptohash_free(hash);
-}
-
+/* The hash context belongs to the server's resource owner, which frees it on error. */
 void
 sp_audio_hash(SpSpool *spool, uint8 *digest)
 {
@@ -226,8 +221,6 @@ sp_audio_hash(SpSpool *spool, uint8 *digest)
 	uint8 *block = palloc(CHUNK_BYTES);
 	bool ok = hash != NULL && pg_cryptohash_init(hash) == 0;
 
-	if (hash != NULL)
-		sp_pg_own(hash, release_hash);
 	for (int64 at = 0; ok && got == CHUNK_BYTES; at += got)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -236,6 +229,7 @@ sp_audio_hash(SpSpool *spool, uint8 *digest)
 	}
 	if (!ok || pg_cryptohash_final(hash, digest, PG_SHA256_DIGEST_LENGTH) != 0)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not compute SHA-256 hash")));
+	pg_cryptohash_free(hash);
 	pfree(block);
 }
 

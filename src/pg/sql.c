@@ -47,6 +47,15 @@ sp_pg_column(uint64 row, int col, bool *isnull)
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col, isnull);
 }
 
+char *
+sp_pg_column_text(uint64 row, int col)
+{
+	bool isnull;
+	Datum value = sp_pg_column(row, col, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
 /* The version of the tables that this library was built for. */
 static int
 required_version(void)
@@ -110,10 +119,4 @@ sp_pg_current_tenant(void)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("this session belongs to no tenant")));
 	return value;
-}
-
-char *
-sp_pg_text(Datum value, bool isnull)
-{
-	return isnull ? NULL : TextDatumGetCString(value);
 }

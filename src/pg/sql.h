@@ -29,13 +29,17 @@ typedef struct SpQuery
 
 /*
  * Run q and return the number of rows; rows are in SPI_tuptable until the next
- * query.  nulls is NULL, or one ' ' or 'n' an argument.  read_only true runs
- * in the caller's snapshot.
+ * query.  nulls is NULL, or one ' ' or 'n' an argument.  read_only true runs in
+ * the caller's snapshot; false sees what the same statement has done before, so
+ * that separate(ingest(...)) finds its track.
  */
 extern uint64 sp_pg_query(SpQuery *q, const Datum *args, const char *nulls, bool read_only);
 
 /* Column col (from 1) of result row `row` (from 0) of the last query. */
 extern Datum sp_pg_column(uint64 row, int col, bool *isnull);
+
+/* The same for a text column; NULL when it is null. */
+extern char *sp_pg_column_text(uint64 row, int col);
 
 /*
  * Raise "tables are missing" unless spotai.migrate() has made the tables that
@@ -45,8 +49,5 @@ extern void sp_pg_require_tables(void);
 
 /* The tenant whose rows this session may see; asks spotai.current_tenant(). */
 extern Datum sp_pg_current_tenant(void);
-
-/* A text value, or NULL when the datum is null. */
-extern char *sp_pg_text(Datum value, bool isnull);
 
 #endif /* SP_SQL_H */

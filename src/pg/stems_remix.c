@@ -76,7 +76,7 @@ find_stems(Datum track_id, Jsonb *gains)
 		.types = {UUIDOID, JSONBOID},
 	};
 
-	return sp_pg_query(&find, (Datum[]){track_id, JsonbPGetDatum(gains)}, NULL, true);
+	return sp_pg_query(&find, (Datum[]){track_id, JsonbPGetDatum(gains)}, NULL, false);
 }
 
 /* Which stems the track has, for a hint; NULL when it has none. */
@@ -89,10 +89,9 @@ stem_names(Datum track_id)
 		.nargs = 1,
 		.types = {UUIDOID},
 	};
-	bool isnull;
 
-	sp_pg_query(&names, &track_id, NULL, true);
-	return sp_pg_text(sp_pg_column(0, 1, &isnull), isnull);
+	sp_pg_query(&names, &track_id, NULL, false);
+	return sp_pg_column_text(0, 1);
 }
 
 static void

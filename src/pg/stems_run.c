@@ -135,7 +135,7 @@ sp_track_audio(Datum track_id)
 	};
 	bool isnull;
 
-	if (sp_pg_query(&find, &track_id, NULL, true) == 0)
+	if (sp_pg_query(&find, &track_id, NULL, false) == 0)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 		                errmsg("track \"%s\" does not exist",
 		                       DatumGetCString(DirectFunctionCall1(uuid_out, track_id)))));
@@ -338,16 +338,16 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 	static SpQuery upsert = {
 		.text =
 			"INSERT INTO spotai.audio AS a (tenant_id, kind, track_id, stem, model, stem_count, "
-	        "format,"
+			"format,"
 			" codec, sample_rate_hz, channels, frames, duration_s, bytes, sha256, peak_db, rms_db,"
 			" energy_share)"
 			" VALUES (spotai.current_tenant(), 'stem', $1, $2, $3, $4, 'flac', $5, $6, $7, $8, $9, "
-	        "$10,"
+			"$10,"
 			" $11, $12, $13, $14)"
 			" ON CONFLICT (tenant_id, track_id, model, stem_count, stem) WHERE kind = 'stem'"
 			" DO UPDATE SET codec = excluded.codec, sample_rate_hz = excluded.sample_rate_hz,"
 			" channels = excluded.channels, frames = excluded.frames, duration_s = "
-	        "excluded.duration_s,"
+			"excluded.duration_s,"
 			" bytes = excluded.bytes, sha256 = excluded.sha256, peak_db = excluded.peak_db,"
 			" rms_db = excluded.rms_db, energy_share = excluded.energy_share,"
 			" updated_at = now()"

@@ -87,7 +87,7 @@ static SpStatus
 too_long(const SpAudioLimits *limits, const char *verb, double seconds, SpFault *fault)
 {
 	return sp_fault(fault, SP_ERR_TOO_LARGE, "Cut it into parts, or raise the limit of duration.",
-	                "The content %s more than %.0f seconds of audio; at most %.0f are allowed.",
+	                "The content %s more than %g seconds of audio; at most %g are allowed.",
 	                verb, floor(seconds), limits->max_seconds);
 }
 
