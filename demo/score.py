@@ -19,10 +19,10 @@ import numpy as np
 Note = namedtuple("Note", "beat length pitch velocity")
 Line = namedtuple("Line", "text notes")
 
-TEMPO = 104.0               # quarter notes a minute
+TEMPO = 108.0               # quarter notes a minute
 LEAD_IN = 0.06              # seconds before beat 0, so that no attack is cut
 BARS = 9                    # the last chord falls on the first beat of bar 9
-RING = 2.1                  # seconds that the last chord may ring
+RING = 1.8                  # seconds that the last chord may ring
 SWING = 0.035               # beats by which the off-sixteenths come late
 
 VERSE = [("Bm", "G"), ("D", "A")] * 2
@@ -82,7 +82,7 @@ def melody():
              (2, .5, C5), (2.5, .25, B4), (2.75, .25, A4), (3, .9, C5)),
         sung(8, "I'll be here until the end",
              (0, .5, D5), (.5, .5, C5), (1, .5, B4), (1.5, .5, A4),
-             (2, .75, B4), (2.75, .75, C5), (3.5, 2.6, D5)),
+             (2, .75, B4), (2.75, .75, C5), (3.5, 2.4, D5)),
     ]
 
 
