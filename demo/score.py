@@ -22,7 +22,7 @@ Line = namedtuple("Line", "text notes")
 TEMPO = 108.0               # quarter notes a minute
 LEAD_IN = 0.06              # seconds before beat 0, so that no attack is cut
 BARS = 9                    # the last chord falls on the first beat of bar 9
-RING = 1.8                  # seconds that the last chord may ring
+RING = 1.7                  # seconds that the last chord may ring
 SWING = 0.035               # beats by which the off-sixteenths come late
 
 VERSE = [("Bm", "G"), ("D", "A")] * 2
@@ -193,7 +193,8 @@ def strike(chord, beat, length, velocity, rng, roll=0.012):
 
 def piano(rng):
     """Electric piano: the chord and its echo on the push; the hook's tune as intro."""
-    tune = ((0, .7, 71), (.75, .2, 69), (1, .45, 71), (1.5, .4, 69), (2, .45, 73), (2.5, .22, 71), (2.75, 1.1, 69))
+    tune = ((0, .7, 71), (.75, .2, 69), (1, .45, 71), (1.5, .4, 69),
+            (2, .45, 73), (2.5, .22, 71), (2.75, 1.1, 69))
     out = [Note(place(t, rng, 0.005), n, p, touch(86, rng)) for t, n, p in tune]
     out += strike(PIANO["D"], 0, 1.8, 62, rng) + strike(PIANO["A"], 2, 1.8, 62, rng)
     for i, name in enumerate(c for pair in CHANGES[1:BARS] for c in pair):

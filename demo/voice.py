@@ -29,10 +29,10 @@ BINS = 1025                 # 64 ms at 32 kHz, longer than any formant rings
 HOP = int(FRAME * VOICE_RATE)
 SHARPEN = 1.08              # of the cepstrum: makes up for the model's averaging
 
-GLIDE = 0.022               # seconds, time constant of the portamento (two poles)
+GLIDE = 0.016               # seconds, time constant of the portamento (two poles)
 VIBRATO_HZ, VIBRATO_SEMITONES = 5.4, 0.32
 VIBRATO_AFTER, VIBRATO_RISE = 0.22, 0.30    # seconds into a note
-SCOOP_SEMITONES = 0.9
+SCOOP_SEMITONES = 0.7
 DRIFT_SEMITONES = 0.05
 
 # Above this frequency a phone is mostly breath.
@@ -65,8 +65,8 @@ def pitch(sung, notes, rng):
     wave = np.sin(2 * np.pi * np.cumsum(rate) * FRAME + rng.uniform(0, 6.28))
     for note in notes:
         begin, end = score.seconds(note.beat), score.seconds(note.beat + note.length)
-        # the glide is half done when the vowel begins
-        target[t >= begin - 1.2 * GLIDE] = note.pitch
+        # two poles come two time constants late: aim so much earlier
+        target[t >= begin - 2.0 * GLIDE] = note.pitch
         inside = (t >= begin) & (t < end + 0.1)
         depth = np.clip((t - begin - VIBRATO_AFTER) / VIBRATO_RISE, 0.0, 1.0)
         if note.length >= 0.7:
@@ -75,7 +75,7 @@ def pitch(sung, notes, rng):
     glide = target - notes[0].pitch
     for _ in range(2):
         glide = signal.lfilter([1 - a], [1, -a], glide)
-    scoop = -SCOOP_SEMITONES * np.exp(-np.maximum(t - score.seconds(notes[0].beat), 0.0) / 0.05)
+    scoop = -SCOOP_SEMITONES * np.exp(-np.maximum(t - score.seconds(notes[0].beat), 0.0) / 0.04)
     return notes[0].pitch + glide + scoop + vibrato * wave + DRIFT_SEMITONES * unsteady(n, rng)
 
 
