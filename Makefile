@@ -23,8 +23,7 @@ SCHEMA_SQL  = $(sort $(wildcard migrations/schema/*.sql))
 DATA        = $(wildcard migrations/*--*--*.sql)
 DATA_built  = $(INSTALL_SQL)
 
-REGRESS        = $(filter-out $(REGRESS_LAST),$(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql))))
-REGRESS_OPTS   = --inputdir=. --load-extension=plpgsql
+REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 ISOLATION      = $(patsubst tests/isolation/specs/%.spec,%,$(sort $(wildcard tests/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=tests/isolation --outputdir=build/isolation
 
@@ -41,6 +40,14 @@ PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 # The targets that install packages must work before PGXS is there.
 ifneq ($(wildcard $(PGXS)),)
 include $(PGXS)
+else
+all install installcheck:
+	@echo "$(PG_CONFIG): no PostgreSQL to build against; make dev installs one" >&2; exit 1
+endif
+
+# The server's own CFLAGS are meant for gcc.
+ifneq ($(findstring clang,$(CC)),)
+CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
 endif
 
 # Hot loops: vectorised, and free to contract a*b+c; never -march=native.
@@ -51,19 +58,36 @@ $(OBJS): $(SRC_HEADERS)
 $(INSTALL_SQL): $(CODE_SQL) $(SCHEMA_SQL) scripts/assemble_sql.sh $(EXTENSION).control
 	scripts/assemble_sql.sh > $@
 
-.PHONY: dev dev-stop test bench fuzz matrix docs lint check-unit check-exports
+.PHONY: help dev dev-stop test lint docs bench matrix bare fuzz build-unit check-unit
+help:
+	@echo 'make dev         packages, build, install, a server in build/dev, the demo song'
+	@echo 'make dev-stop    stops that server; its data stays'
+	@echo 'make test        everything that CI runs; one line a step, then the count'
+	@echo 'make lint        the house rules; tests/lint/README.md says why'
+	@echo 'make docs        reference pages from the catalog'
+	@echo 'make bench       measurements, written to docs/benchmarks.md'
+	@echo 'make fuzz        the fuzzers, FUZZ_SECONDS=600'
+	@echo 'make matrix      build and regression on PostgreSQL 17 in a Debian 13 root'
+	@echo 'make bare        make dev and make test in an empty Debian 12 root'
+	@echo 'make all, install, installcheck, clean   as with any extension (PGXS)'
 dev:
 	scripts/dev.sh
 dev-stop:
 	scripts/dev.sh stop
 test:
 	scripts/test.sh
-bench:
-	scripts/bench.sh
-docs:
-	scripts/docs.sh
 lint:
 	tests/lint/run.sh
+docs:
+	scripts/docs.sh
+bench:
+	scripts/bench.sh
+matrix:
+	scripts/matrix.sh
+bare:
+	scripts/bare.sh
+fuzz:
+	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),600)
 
 # The core stands on its own: no PostgreSQL include path here.
 SAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
@@ -74,5 +98,6 @@ build/core-san/%.o: src/%.c $(SRC_HEADERS)
 build/unit/%: tests/unit/%.c tests/unit/check.h $(SAN_OBJS) $(wildcard tests/twins/*.c tests/twins/*.h)
 	@mkdir -p $(@D)
 	$(CC) $(WARNINGS) $(SAN_FLAGS) -Isrc -Itests -o $@ $< $(wildcard tests/twins/*.c) $(SAN_OBJS) $(CORE_LIBS)
+build-unit: $(UNIT_BINS)
 check-unit: $(UNIT_BINS)
 	@status=0; for t in $(UNIT_BINS); do echo "# $$t"; $$t || status=1; done; exit $$status

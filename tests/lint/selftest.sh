@@ -1,0 +1,56 @@
+#!/bin/bash
+# A rule that cannot fail is worse than none: breaks a copy of the tree once
+# for each rule, and expects that rule to notice.
+. "$(dirname "$0")/lib.sh"
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+unnoticed=0
+
+# expect RULE PHRASE COMMAND: after COMMAND, RULE fails and says PHRASE.
+expect() {
+    local rule=$1 phrase=$2 output status=0
+    rm -rf "${copy:?}"/*
+    tracked_files '*' | grep -vE '\.(flac|wav|png|mp3|ogg|opus)$' | tar -cf - -T - | tar -xf - -C "$copy"
+    cp -f migrations/spotai--*.sql "$copy/migrations/" 2> /dev/null || true
+    [ ! -f spotai.so ] || cp spotai.so "$copy/"
+    (cd "$copy" && eval "$3")
+    output=$("$copy/tests/lint/$rule.sh" 2>&1) || status=$?
+    if [[ $output == SKIP* ]]; then
+        echo "skip $rule"
+    elif [ $status != 0 ] && grep -q -- "$phrase" <<< "$output"; then
+        echo "ok $rule notices: $phrase"
+    else
+        unnoticed=1
+        echo "not ok $rule did not notice: $phrase"
+    fi
+}
+
+expect errcode 'ereport(ERROR) without errcode' \
+    "echo 'void f(void) { ereport(ERROR, (errmsg(\"an errcode(1) in words\"))); }' >> src/pg/module.c"
+expect exports 'named, but not exported: spotai_nothing' \
+    "echo \"AS 'MODULE_PATHNAME', 'spotai_nothing';\" >> migrations/spotai--*.*.*.sql"
+expect exports 'exported, but named nowhere: spotai_version' \
+    "sed -i \"s/'spotai_version'/'spotai_other'/\" migrations/spotai--*.*.*.sql"
+expect core_purity 'PostgreSQL in the core' "sed -i '1i #include \"postgres.h\"' src/core/sp_base.h"
+expect core_purity 'returns a status, nothing else' "echo 'static void f(void) { exit(1); }' >> src/core/sp_base.c"
+expect core_purity 'implicit' "echo 'static void f(void) { undeclared_thing(); }' >> src/core/sp_base.c"
+expect version_checks 'PG_VERSION_NUM' "printf '#if PG_VERSION_NUM > 1\n#endif\n' >> src/pg/seam.c"
+expect orphans 'no sql/nothing.sql' "mkdir -p expected && touch expected/nothing.out"
+expect orphans 'no expected/nothing.out' "touch sql/nothing.sql"
+expect orphans 'no tests/isolation/specs/nothing.spec' \
+    "mkdir -p tests/isolation/expected && touch tests/isolation/expected/nothing.out"
+expect format 'not formatted' "echo 'int  x ;' >> src/pg/seam.c"
+expect paths 'docs/x.md:1' "mkdir -p docs && echo 'see /home/ann/notes' > docs/x.md"
+expect size '121 lines in long_one' \
+    "{ echo 'void'; echo 'long_one(void)'; echo '{'; seq 121 | sed 's/.*/;/'; echo '}'; } >> src/pg/seam.c"
+expect size '800 is the ceiling' "seq 800 | sed 's/.*//' >> src/pg/seam.c"
+expect markers 'src/pg/seam.c' "echo '/* TO""DO: more */' >> src/pg/seam.c"
+expect whitespace 'trailing blanks' "echo 'int x; ' >> src/pg/seam.c"
+expect whitespace 'no newline at the end' "printf 'int x;' >> src/pg/seam.c"
+expect headers 'does not begin with the path' "sed -i '2d' src/pg/seam.c"
+expect headers 'no SPDX line' "sed -i '/SPDX/d' src/pg/seam.c"
+expect shell 'not executable' "chmod -x scripts/test.sh"
+expect frozen 'not in' "mkdir -p migrations/frozen && touch migrations/frozen/x.sql"
+expect frozen 'FAILED' \
+    "mkdir -p migrations/frozen; echo a > migrations/frozen/x.sql; sha256sum migrations/frozen/x.sql > migrations/frozen/SHA256SUMS; echo b > migrations/frozen/x.sql"
+exit $unnoticed
