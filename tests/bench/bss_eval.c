@@ -2,11 +2,14 @@
  * tests/bench/bss_eval.c
  *	  How long BSS Eval takes: four stereo stems at 44.1 kHz, 30 s and 180 s.
  *
- *	 make build/bench/bss_eval && build/bench/bss_eval [seconds ...]
+ *	 cc -std=gnu11 -O3 -fno-math-errno -fno-trapping-math -Isrc \
+ *	   tests/bench/bss_eval.c src/core/sp_base.c src/core/stems/bss_eval.c \
+ *	   src/core/stems/projection*.c -lfftw3 -lm -o /tmp/bss_eval
+ *	 /tmp/bss_eval [seconds ...]
  *
- * prints a line a length: seconds of both runs and of the solution between
- * them, how often real time that is, and the peak resident memory.  Built
- * with the core's own objects, so with the flags that the server gets.
+ * (the flags that the core gets) prints a line a length: seconds of both runs
+ * and of the solution between them, how often real time that is, and the peak
+ * resident memory.
  *
  * SPDX-License-Identifier: PostgreSQL
  */

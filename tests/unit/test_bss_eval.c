@@ -367,7 +367,7 @@ test_contract(void)
 	CHECK(sp_bss_new(&check_env, 0, 1, 0, 1, SP_BSS_IMAGES, &bss) == SP_ERR_BAD_ARG && bss == NULL);
 	CHECK(sp_bss_new(&check_env, 9, 1, 0, 1, SP_BSS_IMAGES, &bss) == SP_ERR_BAD_ARG);
 	CHECK(sp_bss_new(&check_env, 2, 0, 0, 1, SP_BSS_IMAGES, &bss) == SP_ERR_BAD_ARG);
-	CHECK(sp_bss_new(&check_env, 2, 5, 0, 1, SP_BSS_IMAGES, &bss) == SP_ERR_BAD_ARG);
+	CHECK(sp_bss_new(&check_env, 2, 5, 0, 1, SP_BSS_IMAGES, &bss) == SP_ERR_TOO_LARGE);
 	CHECK(sp_bss_new(&check_env, 2, 1, 0, 0, SP_BSS_IMAGES, &bss) == SP_ERR_BAD_ARG);
 	CHECK(sp_bss_new(&check_env, 8, 4, 0, 512, SP_BSS_IMAGES, &bss) == SP_ERR_TOO_LARGE);
 	sp_bss_free(NULL);

@@ -55,10 +55,10 @@ sp_bss_new(const SpEnv *env, size_t sources, size_t channels, size_t window, siz
 	SpStatus st;
 
 	*out = NULL;
-	if (sources < 1 || sources > SP_BSS_MAX_SOURCES || channels < 1 ||
-	    channels > SP_BSS_MAX_CHANNELS || taps < 1 || taps > SP_BSS_MAX_TAPS)
+	if (sources < 1 || sources > SP_BSS_MAX_SOURCES || channels < 1 || taps < 1 ||
+	    taps > SP_BSS_MAX_TAPS)
 		return SP_ERR_BAD_ARG;
-	if (sources * channels * taps > SP_BSS_MAX_ROWS)
+	if (channels > SP_BSS_MAX_CHANNELS || sources * channels * taps > SP_BSS_MAX_ROWS)
 		return SP_ERR_TOO_LARGE;
 	b = sp_calloc(env, 1, sizeof(*b));
 	if (b == NULL)

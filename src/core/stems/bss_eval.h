@@ -37,6 +37,10 @@
  * and their perm[j] is the estimate that belongs to reference j; hand the
  * estimates over in that order to get their figures.
  *
+ * How far figures compare: to 1e-3 dB, except where the references have next
+ * to nothing in a band (above the low-pass of an MP3, say): there the filters
+ * rest on rounding, and SIR and SAR of different programs differ by some 1e-3.
+ *
  * Version 3 falls out: one window as long as the track (or, framewise, one
  * object for each frame), with SP_BSS_IMAGES or SP_BSS_SOURCES.
  *
@@ -91,8 +95,8 @@ typedef struct SpBss SpBss;
  * An object for `sources` pairs of reference and estimate of `channels`
  * channels each; window in frames: the sample rate for version 4, 0 for the
  * whole track.  *out is NULL unless SP_OK.  env must outlive the object.
- * SP_ERR_BAD_ARG out of range, SP_ERR_TOO_LARGE beyond SP_BSS_MAX_ROWS,
- * SP_ERR_NO_MEMORY.  FFTW allocates plans of its own: free the object from
+ * SP_ERR_BAD_ARG sources or taps out of range, SP_ERR_TOO_LARGE
+ * beyond SP_BSS_MAX_CHANNELS or SP_BSS_MAX_ROWS, SP_ERR_NO_MEMORY.  FFTW allocates plans of its own: free the object from
  * the owning memory context's reset callback.
  */
 SpStatus sp_bss_new(const SpEnv *env, size_t sources, size_t channels, size_t window, size_t taps,

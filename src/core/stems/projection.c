@@ -116,9 +116,11 @@ factor_gram(const SpEnv *env, const SpCorr *corr, size_t taps, const SpProjectio
 
 /* Filters of one estimate; x is scratch of whole tiles. */
 static SpStatus
-solve_estimate(const SpCorr *corr, size_t taps, const SpProjectionSpan *span, const double *scale,
-               const SpChol *m, size_t est, double *x, double *filters)
+solve_estimate(const SpEnv *env, const SpCorr *corr, size_t taps, const SpProjectionSpan *span,
+               const double *scale, const SpChol *m, size_t est, double *x, double *filters)
 {
+	SpStatus st;
+
 	memset(x, 0, m->tiles * T * sizeof(double));
 	for (size_t i = 0; i < span->refs; i++)
 	{
@@ -130,11 +132,11 @@ solve_estimate(const SpCorr *corr, size_t taps, const SpProjectionSpan *span, co
 		for (size_t a = 0; a < taps; a++)
 			x[i * taps + a] = scale[i] * lag[a];
 	}
-	sp_chol_solve(m, x);
+	st = sp_chol_solve(env, m, x);
 	for (size_t i = 0; i < span->refs; i++)
 		for (size_t a = 0; a < taps; a++)
 			filters[i * taps + a] = scale[i] * x[i * taps + a];
-	return SP_OK;
+	return st;
 }
 
 SpStatus
@@ -153,10 +155,8 @@ sp_projection_solve(const SpEnv *env, const SpCorr *corr, size_t taps, const SpP
 	if (st != SP_OK)
 		goto fail;
 	for (size_t k = 0; k < span->ests && st == SP_OK; k++)
-		st = sp_should_stop(env)
-		         ? SP_ERR_CANCELED
-		         : solve_estimate(corr, taps, span, scale, room, span->first_est + k, x,
-		                          filters + k * span->refs * taps);
+		st = solve_estimate(env, corr, taps, span, scale, room, span->first_est + k, x,
+		                    filters + k * span->refs * taps);
 
 fail:
 	sp_free(env, x);

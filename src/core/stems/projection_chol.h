@@ -49,7 +49,7 @@ void sp_chol_release(const SpEnv *env, SpChol *m);
  */
 SpStatus sp_chol_factor(const SpEnv *env, SpChol *m, bool *definite);
 
-/* x (tiles * SP_CHOL_TILE long) becomes the solution of m x = b, given as x = b. */
-void sp_chol_solve(const SpChol *m, double *x);
+/* x (tiles * SP_CHOL_TILE long) becomes the solution of m x = b, given as x = b.  Polls. */
+SpStatus sp_chol_solve(const SpEnv *env, const SpChol *m, double *x);
 
 #endif /* SP_STEMS_PROJECTION_CHOL_H */

@@ -218,6 +218,16 @@ extract_lags(SpCorr *c, size_t pair)
 	}
 }
 
+static void
+release_blocks(SpCorr *c)
+{
+	sp_free(c->env, c->block);
+	sp_free(c->env, c->whole);
+	sp_free(c->env, c->middle);
+	sp_free(c->env, c->sums);
+	c->block = c->whole = c->middle = c->sums = NULL;
+}
+
 SpStatus
 sp_corr_finish(SpCorr *c)
 {
@@ -237,6 +247,8 @@ sp_corr_finish(SpCorr *c)
 	}
 	for (size_t pair = 0; pair < pair_count(c); pair++)
 		extract_lags(c, pair);
+	/* The Gram matrix comes next and is large: make room. */
+	release_blocks(c);
 	return SP_OK;
 }
 
@@ -261,11 +273,8 @@ sp_corr_free(SpCorr *c)
 		fftw_destroy_plan(c->forward);
 	if (c->inverse)
 		fftw_destroy_plan(c->inverse);
-	sp_free(c->env, c->block);
+	release_blocks(c);
 	sp_free(c->env, c->core);
-	sp_free(c->env, c->whole);
-	sp_free(c->env, c->middle);
-	sp_free(c->env, c->sums);
 	sp_free(c->env, c->lags);
 	sp_free(c->env, c);
 }
