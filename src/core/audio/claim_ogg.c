@@ -149,7 +149,29 @@ refuse_streams(SpFault *fault)
 	                "The Ogg content holds several streams, behind or beside each other.");
 }
 
-/* Walk all pages; *end is where the last one ends. */
+/* Packets that end on this page. */
+static int
+count_packets(const Page *page)
+{
+	int n = 0;
+
+	for (int i = 0; i < page->segments; i++)
+		n += page->header[PAGE_HEADER + i] < 255;
+	return n;
+}
+
+/*
+ * Packets in front of the audio: identification, comment, setup; without setup
+ * in Opus and (at least) FLAC.  libsndfile 1.2 leaks its Vorbis state when
+ * they are cut, so it never sees such a file.
+ */
+static int
+header_packets(SpAudioFormat format)
+{
+	return format == SP_AUDIO_VORBIS ? 3 : 2;
+}
+
+/* Walk all pages up to the last. */
 static SpStatus
 walk_pages(SpCursor *cursor, Walk *walk, SpAudioFormat format, SpClaim *claim, SpFault *fault)
 {
@@ -157,6 +179,7 @@ walk_pages(SpCursor *cursor, Walk *walk, SpAudioFormat format, SpClaim *claim, S
 	uint32_t serial = 0;
 	int64_t number = -1; /* of the page before */
 	int64_t at = 0;
+	int64_t packets = 0;
 	bool done = false;
 
 	while (!done && at < sp_cursor_size(cursor))
@@ -176,11 +199,14 @@ walk_pages(SpCursor *cursor, Walk *walk, SpAudioFormat format, SpClaim *claim, S
 		if (number >= 0 && page->number != (uint32_t) (number + 1))
 			return damaged(at, "pages are missing in front of it", fault);
 		number = page->number;
+		packets += count_packets(page);
 		at += PAGE_HEADER + page->segments + page->body_bytes;
 		done = (page->flags & FLAG_EOS) != 0;
 	}
 	if (!done && page->segments > 0 && page->header[PAGE_HEADER + page->segments - 1] == 255)
 		return sp_claim_ended(cursor, "last Ogg packet", fault);
+	if (packets < header_packets(format))
+		return sp_claim_ended(cursor, "Ogg headers", fault);
 	claim->data_bytes = at;
 	if (done && sp_claim_get(cursor, at, walk->page.header, 4) && is_tag(walk->page.header, "OggS"))
 		return refuse_streams(fault);

@@ -38,7 +38,7 @@ sp_mpeg_parse(const uint8_t *p, SpMpegHeader *header)
 	header->sample_rate_hz = HZ_1[hz] >> (version == 3 ? 0 : version == 2 ? 1 : 2);
 	header->channels = p[3] >> 6 == 3 ? 1 : 2;
 	header->frames = layer == 1 ? 384 : layer == 3 && version != 3 ? 576 : 1152;
-	bits = 1000 * (version == 3 ? RATES_1 : RATES_2)[layer - 1][rate];
+	bits = 1000 * (version == 3 ? RATES_1[layer - 1][rate] : RATES_2[layer - 1][rate]);
 	if (layer == 1)
 		header->bytes = (12 * bits / header->sample_rate_hz + padding) * 4;
 	else
