@@ -2,8 +2,8 @@
  * src/pg/stems_eval.c
  *	  How good a separation is: spotai.sdr and spotai.bss_eval.
  *
- * References and estimates are compared at the rate and channel count of the
- * first reference: another rate is resampled, mono is copied to all channels.
+ * Signals are compared at the rate of the first reference, to which others are
+ * resampled, and with the most channels that any of them has: mono is copied.
  * A common length is needed; where audios differ, the shortest decides and a
  * notice says so, because lossy files of the same song rarely agree to a frame.
  *
@@ -183,7 +183,7 @@ evaluate(Comparison *c)
 
 	sp_pg_check(
 		sp_bss_new(sp_pg_env(), c->n, c->channels, c->rate_hz, SP_BSS_TAPS, SP_BSS_IMAGES, &bss),
-		"evaluation", NULL);
+		"evaluation", &too_large);
 	sp_pg_own(bss, release_bss);
 	run_pass(c, bss, sp_bss_correlate);
 	sp_pg_check(sp_bss_solve(bss), "evaluation", NULL);
