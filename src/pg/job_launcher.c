@@ -14,8 +14,12 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
 #include "access/xact.h"
-#include "commands/dbcommands.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -24,6 +28,7 @@
 #include "storage/latch.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "pg/compat.h"
@@ -67,16 +72,33 @@ sp_job_worker_init(void)
 	RegisterBackgroundWorker(&worker);
 }
 
+/*
+ * Read without an index, as the autovacuum launcher does: before any session
+ * has connected there may be no description of one.
+ */
 static bool
 database_exists(void)
 {
-	bool exists;
+	Relation databases;
+	TableScanDesc scan;
+	HeapTuple tuple;
+	bool found = false;
 
 	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	exists = OidIsValid(get_database_oid(sp_job_database, true));
+	(void) GetTransactionSnapshot();
+	databases = table_open(DatabaseRelationId, AccessShareLock);
+	scan = table_beginscan_catalog(databases, 0, NULL);
+	while (!found && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
+
+		found = strcmp(NameStr(database->datname), sp_job_database) == 0;
+	}
+	table_endscan(scan);
+	table_close(databases, AccessShareLock);
 	CommitTransactionCommand();
-	return exists;
+	return found;
 }
 
 static void
