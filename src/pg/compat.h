@@ -33,4 +33,11 @@
 #define SP_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* Renamed in 16: entry i, from 1, of the local copy of the backends' states. */
+#if PG_VERSION_NUM >= 160000
+#define sp_backend_status(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define sp_backend_status(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
 #endif /* SP_COMPAT_H */

@@ -15,6 +15,7 @@
 #include "utils/guc.h"
 
 #include "pg/audio.h"
+#include "pg/job.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
@@ -31,6 +32,7 @@ _PG_init(void)
 {
 	sp_audio_init();
 	sp_stems_init();
+	sp_job_init();
 	MarkGUCPrefixReserved("spotai");
 }
 

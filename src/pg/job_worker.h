@@ -1,0 +1,18 @@
+/*
+ * src/pg/job_worker.h
+ *	  Background workers that run jobs, and the launcher that keeps them going.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_PG_JOB_WORKER_H
+#define SP_PG_JOB_WORKER_H
+
+/* Register the launcher; called while shared_preload_libraries are loaded. */
+extern void sp_job_worker_init(void);
+
+/* For job_worker.c and job_launcher.c: SIGTERM asks to stop. */
+extern void sp_job_worker_signals(void);
+
+#define SP_JOB_WORKER_FUNCTION "spotai_job_worker_main"
+
+#endif /* SP_PG_JOB_WORKER_H */
