@@ -16,6 +16,10 @@ WARNINGS  = -std=gnu11 -Wall -Wextra -Werror
 PG_CPPFLAGS = -I$(CURDIR)/src -DSPOTAI_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = $(WARNINGS) -Wno-declaration-after-statement -fvisibility=hidden
 SHLIB_LINK = $(CORE_LIBS)
+# The server's own CFLAGS are meant for gcc.
+ifneq ($(findstring clang,$(CC)),)
+PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes
+endif
 
 INSTALL_SQL = migrations/$(EXTENSION)--$(EXTVERSION).sql
 CODE_SQL    = $(sort $(wildcard migrations/code/*.sql))
@@ -43,11 +47,6 @@ include $(PGXS)
 else
 all install installcheck:
 	@echo "$(PG_CONFIG): no PostgreSQL to build against; make dev installs one" >&2; exit 1
-endif
-
-# The server's own CFLAGS are meant for gcc.
-ifneq ($(findstring clang,$(CC)),)
-CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument
 endif
 
 # Hot loops: vectorised, and free to contract a*b+c; never -march=native.

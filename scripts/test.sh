@@ -20,13 +20,12 @@ verdict() { if [ "$2" = 0 ]; then passed "$1"; else failed "$1"; fi; }
 # --- steps: each writes its log to standard output --------------------------
 
 step_lint() {
-    local output status=0
+    local output status=0 self=0
+    tests/lint/selftest.sh || self=$?
+    verdict lint/selftest $self
     output=$(tests/lint/run.sh) || status=$?
     echo "$output"
     { grep -E '^(ok|not ok|skip) ' <<< "$output" | sed 's/ (tests.*//' || echo "not ok lint"; } >> "$RESULTS"
-    local self=0
-    tests/lint/selftest.sh || self=$?
-    verdict lint/selftest $self
 }
 
 step_gcc() {
@@ -69,12 +68,13 @@ step_install() {
 
 # What tests read must be readable for the user that runs the server.
 stage() {
-    local dir
+    local dir part
     dir=$(private_dir stage)
     rm -rf "${dir:?}"/*
-    cp -a sql expected tests "$dir/"
-    if [ -d demo/song ]; then mkdir -p "$dir/demo" && cp -a demo/song "$dir/demo/"; fi
-    mkdir "$dir/results" "$dir/isolation"
+    mkdir -p "$dir/results" "$dir/isolation" "$dir/demo"
+    for part in sql expected tests migrations demo/song; do
+        if [ -d $part ]; then cp -a $part "$dir/$(dirname $part)/"; fi
+    done
     if am_root; then chown -R postgres: "$dir"; fi
     echo "$dir"
 }
@@ -158,7 +158,7 @@ step_docs() {
 run_step() {
     local name=$1 log=build/logs/$1.log before after bad started=$SECONDS mark="ok"
     before=$(wc -l < "$RESULTS")
-    "step_$name" > "$log" 2>&1 || failed "$name/script"
+    (set -e; "step_$name") > "$log" 2>&1 || failed "$name/script"
     after=$(wc -l < "$RESULTS")
     [ "$after" -gt "$before" ] || failed "$name/nothing-ran"
     # tests inside a step that need the shared folder say so

@@ -19,5 +19,10 @@ named() {
         grep -oE '"\w+"$' | tr -d '"' || true
     grep -hoE '^#define SP_\w+_MAIN +"\w+"' src/pg/*.[ch] | grep -oE '"\w+"$' | tr -d '"' || true
 }
-diff <(exported) <(named | sort -u) |
-    sed -nE "s|^< |$library: exported, but named nowhere: |p; s|^> |$library: named, but not exported: |p" | report
+# a core function that is declared but not defined would only be noticed when
+# the server loads the library
+{
+    nm -D --undefined-only "$library" | sed -nE "s|^ *U (sp_\w+).*|$library: used, but not defined: \1|p"
+    diff <(exported) <(named | sort -u) |
+        sed -nE "s|^< |$library: exported, but named nowhere: |p; s|^> |$library: named, but not exported: |p"
+} | report
