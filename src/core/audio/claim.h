@@ -14,6 +14,7 @@
 #ifndef SP_AUDIO_CLAIM_H
 #define SP_AUDIO_CLAIM_H
 
+#include "core/audio/mpeg.h"
 #include "core/audio/sniff.h"
 #include "core/audio/spool.h"
 
@@ -29,6 +30,8 @@ typedef struct SpClaim
 	int pcm;  /* libsndfile's subtype and endianness of raw data, 0: not raw */
 	bool lossy;
 	char codec[24];
+	size_t prefix_bytes; /* MP3: an info frame of ours that goes in front */
+	uint8_t prefix[SP_MPEG_MAX_FRAME];
 } SpClaim;
 
 /*

@@ -9,8 +9,11 @@
  *
  * Encoders put a count of frames into the first one ("Xing", "Info" or "VBRI";
  * M. Bossi, "MPEG audio frame header", 1999-2021).  It finds files that were
- * cut; and where it counts too little (two files joined), libmpg123 would
- * believe it and drop the rest, so it is then left out.
+ * cut.  libmpg123 believes it, and guesses the length from the first frame's
+ * size when it is missing; libsndfile then stops there, and a variable bit
+ * rate without a count, or two files joined, lose their end in silence.  So
+ * where the count is missing or too low, we drop that frame and put one with
+ * the true count in front.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -34,6 +37,7 @@ typedef struct Walk
 	SpMpegHeader first;
 	int64_t frames;      /* complete frames seen */
 	int64_t end;         /* of the last of them */
+	bool has_info;       /* the first frame carries a count, not sound */
 	int64_t xing_frames; /* -1: not told */
 } Walk;
 
@@ -48,10 +52,17 @@ read_info_frame(SpCursor *cursor, Walk *walk)
 	walk->xing_frames = -1;
 	if (walk->first.layer != 3 || !sp_claim_get(cursor, 0, frame, sizeof(frame)))
 		return;
-	if ((is_tag(xing, "Xing") || is_tag(xing, "Info")) && (xing[7] & 1))
-		walk->xing_frames = get_be32(xing + 8);
+	if (is_tag(xing, "Xing") || is_tag(xing, "Info"))
+	{
+		walk->has_info = true;
+		if (xing[7] & 1)
+			walk->xing_frames = get_be32(xing + 8);
+	}
 	else if (is_tag(vbri, "VBRI"))
+	{
+		walk->has_info = true;
 		walk->xing_frames = get_be32(vbri + 14);
+	}
 }
 
 /* Bytes of an ID3v2 tag whose ten-byte header is h; 0 if it is none. */
@@ -153,29 +164,53 @@ walk_frames(SpCursor *cursor, Walk *walk, SpFault *fault)
 	return SP_OK;
 }
 
+/*
+ * Replace the info frame, or its absence, by one that counts right: the first
+ * frame's header at the highest bit rate (there is always room for the tag),
+ * without a checksum.
+ */
+static void
+make_info_frame(const Walk *walk, const uint8_t *first, SpClaim *claim)
+{
+	int64_t frames = walk->frames - walk->has_info;
+	SpMpegHeader header;
+	uint8_t *p = claim->prefix;
+
+	memset(p, 0, sizeof(claim->prefix));
+	memcpy(p, first, 4);
+	p[1] |= 1;
+	p[2] = (uint8_t) ((p[2] & 0x0F) | 0xE0);
+	if (!sp_mpeg_parse(p, &header))
+		return;
+	memcpy(p + 4 + header.side_bytes, "Xing\0\0\0\1", 8);
+	for (int i = 0; i < 4; i++)
+		p[4 + header.side_bytes + 8 + i] = (uint8_t) (frames >> (24 - 8 * i));
+	claim->prefix_bytes = (size_t) header.bytes;
+	claim->data_start = walk->has_info ? walk->first.bytes : 0;
+}
+
 SpStatus
 sp_claim_mpeg(SpCursor *cursor, SpClaim *claim, SpFault *fault)
 {
 	Walk walk = {0};
-	uint8_t h[4];
+	uint8_t first[4];
 	SpStatus st = walk_frames(cursor, &walk, fault);
 
 	if (st != SP_OK)
 		return st;
-	if (walk.frames == 0)
+	if (walk.frames == 0 || !sp_claim_get(cursor, 0, first, 4))
 		return sp_claim_ended(cursor, "first frame", fault);
+	if (walk.first.layer != 3)
+		return sp_fault(
+			fault, SP_ERR_UNSUPPORTED, "Convert it first, for example: ffmpeg -i in.mp2 out.flac",
+			"The content is MPEG audio of layer %d; layer 3 (MP3) is supported.", walk.first.layer);
 	read_info_frame(cursor, &walk);
 	if (walk.xing_frames > walk.frames + COUNT_SLACK)
 		return sp_fault(fault, SP_ERR_BAD_DATA, SP_CLAIM_CUT_HINT,
 		                "The header claims %lld MP3 frames, but the content holds only %lld.",
 		                (long long) walk.xing_frames, (long long) walk.frames);
-	claim->data_start = 0;
-	if (walk.xing_frames >= 0 && walk.frames > walk.xing_frames + COUNT_SLACK)
-		claim->data_start = walk.first.bytes;
-	claim->data_bytes = walk.end - claim->data_start;
-	/* After a first frame that was skipped the next may begin with a tag. */
-	if (claim->data_start > 0 && sp_claim_get(cursor, claim->data_start, h, 4) && h[0] != 0xFF)
-		claim->data_start = 0;
+	if (walk.xing_frames + COUNT_SLACK < walk.frames)
+		make_info_frame(&walk, first, claim);
 	claim->data_bytes = walk.end - claim->data_start;
 	claim->channels = walk.first.channels;
 	claim->sample_rate_hz = walk.first.sample_rate_hz;

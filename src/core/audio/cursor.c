@@ -25,6 +25,8 @@ struct SpCursor
 	size_t window_len;    /* valid bytes in window */
 	SpStatus status;
 	uint8_t *window;
+	uint8_t *prefix; /* NULL: none */
+	int64_t prefix_len;
 };
 
 SpStatus
@@ -58,7 +60,21 @@ sp_cursor_free(SpCursor *cursor)
 	if (cursor == NULL)
 		return;
 	sp_free(cursor->env, cursor->window);
+	sp_free(cursor->env, cursor->prefix);
 	sp_free(cursor->env, cursor);
+}
+
+SpStatus
+sp_cursor_prefix(SpCursor *cursor, const void *bytes, size_t n)
+{
+	if (n > WINDOW_BYTES)
+		return SP_ERR_BAD_ARG;
+	cursor->prefix = sp_alloc(cursor->env, n, 1);
+	if (cursor->prefix == NULL)
+		return SP_ERR_NO_MEMORY;
+	memcpy(cursor->prefix, bytes, n);
+	cursor->prefix_len = (int64_t) n;
+	return SP_OK;
 }
 
 int64_t
@@ -68,7 +84,7 @@ sp_cursor_size(const SpCursor *cursor)
 
 	if (cursor->length >= 0 && size > cursor->length)
 		size = cursor->length;
-	return size > 0 ? size : 0;
+	return cursor->prefix_len + (size > 0 ? size : 0);
 }
 
 int64_t
@@ -99,10 +115,17 @@ refill(SpCursor *cursor)
 		cursor->status = SP_ERR_CANCELED;
 	if (cursor->status != SP_OK || left <= 0)
 		return false;
-	cursor->window_len = 0;
-	cursor->status = sp_spool_read(cursor->spool, cursor->base + cursor->position, cursor->window,
-	                               left < WINDOW_BYTES ? (size_t) left : WINDOW_BYTES, &got);
 	cursor->window_start = cursor->position;
+	cursor->window_len = 0;
+	if (cursor->position < cursor->prefix_len)
+	{
+		got = (size_t) (cursor->prefix_len - cursor->position);
+		memcpy(cursor->window, cursor->prefix + cursor->position, got);
+	}
+	else
+		cursor->status =
+			sp_spool_read(cursor->spool, cursor->base + cursor->position - cursor->prefix_len,
+		                  cursor->window, left < WINDOW_BYTES ? (size_t) left : WINDOW_BYTES, &got);
 	cursor->window_len = got;
 	return got > 0;
 }

@@ -170,6 +170,9 @@ open_content(SpDecoder *d, SpSpool *spool, const SpAudioLimits *limits, SpFault 
 	d->cursor = NULL;
 	if (sp_cursor_new(d->env, spool, start, claim.data_bytes, &d->cursor) != SP_OK)
 		return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory for a read buffer.");
+	if (claim.prefix_bytes > 0 &&
+	    sp_cursor_prefix(d->cursor, claim.prefix, claim.prefix_bytes) != SP_OK)
+		return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory for a read buffer.");
 	d->info.format = sniff.format;
 	memcpy(d->info.codec, claim.codec, sizeof(d->info.codec));
 	d->info.bits = claim.bits;

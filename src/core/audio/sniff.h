@@ -19,7 +19,7 @@ typedef enum SpAudioFormat
 	SP_AUDIO_VORBIS,   /* W  in Ogg */
 	SP_AUDIO_OPUS,     /* W  in Ogg */
 	SP_AUDIO_OGG_FLAC, /*    FLAC in Ogg */
-	SP_AUDIO_MP3,      /* W  MPEG 1/2/2.5 audio, layers I to III */
+	SP_AUDIO_MP3,      /* W  MPEG 1/2/2.5 audio, layer III */
 	SP_AUDIO_AIFF,     /*    AIFF and AIFC */
 	SP_AUDIO_CAF       /*    Core Audio */
 } SpAudioFormat;

@@ -89,6 +89,12 @@ SpStatus sp_cursor_new(const SpEnv *env, SpSpool *spool, int64_t base, int64_t l
                        SpCursor **out);
 void sp_cursor_free(SpCursor *cursor);
 
+/*
+ * Put n bytes in front of the view; position 0 is then the first of them.
+ * Before the first read, once, on a cursor that only reads.
+ */
+SpStatus sp_cursor_prefix(SpCursor *cursor, const void *bytes, size_t n);
+
 int64_t sp_cursor_size(const SpCursor *cursor);
 int64_t sp_cursor_tell(const SpCursor *cursor);
 /* Move to an absolute position (>= 0, may lie beyond the end); false if negative. */

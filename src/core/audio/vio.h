@@ -11,7 +11,7 @@
 
 #include "core/audio/spool.h"
 
-/* The callbacks; failures are short counts, and stay in the cursor. */
+/* The callbacks.  Failures stay in the cursor: ask sp_cursor_status after each call. */
 SF_VIRTUAL_IO sp_vio(void);
 
 /* Does libsndfile's message say that it ran out of memory?  Its number for it is private. */
