@@ -101,15 +101,30 @@ extern void sp_audio_finish(SpEncoder *encoder);
 /* Decode all of the spool within sp_audio_limits(), and say what is in it. */
 extern SpAudioFacts sp_audio_examine(SpSpool *spool);
 
-/* The content in another format; the spool itself when it is of that format. */
-extern SpSpool *sp_audio_convert(SpSpool *content, SpAudioFormat have, SpAudioFormat want);
+/*
+ * Called between blocks of long work with the share that is done, 0 to 1, or
+ * a NaN when that is not known.  It may throw.
+ */
+typedef void (*SpAudioTick)(void *arg, double fraction);
+
+/*
+ * The content in another format; the spool itself when it is of that format.
+ * tick may be NULL.  Needs no transaction.
+ */
+extern SpSpool *sp_audio_convert(SpSpool *content, SpAudioFormat have, SpAudioFormat want,
+                                 SpAudioTick tick, void *arg);
 
 /* ---- audio_out.c ---- */
 
 /*
- * Write an audio to a file on the server, whole or not at all, as the format
- * that the path's ending names.  Checks pg_write_server_files.
+ * An audio on its way to a file on the server, which appears whole or not at
+ * all, as the format that the path's ending names.  Opening, in a transaction,
+ * checks pg_write_server_files and copies the content; running needs none.
  */
-extern void sp_audio_export(Datum audio_id, const char *path, bool overwrite);
+typedef struct SpExport SpExport;
+
+extern SpExport *sp_export_open(MemoryContext context, Datum audio_id, const char *path,
+                                bool overwrite);
+extern void sp_export_run(SpExport *job, SpAudioTick tick, void *arg);
 
 #endif /* SP_PG_AUDIO_H */

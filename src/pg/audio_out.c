@@ -79,7 +79,8 @@ spotai_audio_content(PG_FUNCTION_ARGS)
 	if (format == row.format)
 		value = sp_audio_load_bytea(&row, caller);
 	else
-		value = spool_to_bytea(sp_audio_convert(sp_audio_load(&row), row.format, format));
+		value =
+			spool_to_bytea(sp_audio_convert(sp_audio_load(&row), row.format, format, NULL, NULL));
 	SPI_finish();
 	PG_RETURN_BYTEA_P(value);
 }
@@ -208,21 +209,40 @@ path_ending(const char *path)
 	                                                     : "";
 }
 
-void
-sp_audio_export(Datum audio_id, const char *path, bool overwrite)
+struct SpExport
 {
 	SpAudioRow row;
 	SpAudioFormat format;
-	PartialFile *partial;
 	SpSpool *content;
+	char *path;
+	bool overwrite;
+};
+
+SpExport *
+sp_export_open(MemoryContext context, Datum audio_id, const char *path, bool overwrite)
+{
+	MemoryContext caller = MemoryContextSwitchTo(context);
+	SpExport *export = palloc0(sizeof(SpExport));
 
 	check_export_path(path);
-	row = sp_audio_find(audio_id);
-	format = wanted_format(&row, path_ending(path));
-	content = sp_audio_convert(sp_audio_load(&row), row.format, format);
-	partial = create_partial(path);
+	export->path = pstrdup(path);
+	export->overwrite = overwrite;
+	export->row = sp_audio_find(audio_id);
+	export->format = wanted_format(&export->row, path_ending(path));
+	export->content = sp_audio_load(&export->row);
+	MemoryContextSwitchTo(caller);
+	return export;
+}
+
+void
+sp_export_run(SpExport *export, SpAudioTick tick, void *arg)
+{
+	SpSpool *content =
+		sp_audio_convert(export->content, export->row.format, export->format, tick, arg);
+	PartialFile *partial = create_partial(export->path);
+
 	write_all(partial, content);
-	publish(partial, path, overwrite);
+	publish(partial, export->path, export->overwrite);
 }
 
 /* spotai.export_audio(audio_id uuid, path text, overwrite boolean) returns void */
@@ -231,7 +251,9 @@ spotai_export_audio(PG_FUNCTION_ARGS)
 {
 	sp_pg_require_tables();
 	SPI_connect();
-	sp_audio_export(PG_GETARG_DATUM(0), text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_BOOL(2));
+	sp_export_run(sp_export_open(CurrentMemoryContext, PG_GETARG_DATUM(0),
+	                             text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_BOOL(2)),
+	              NULL, NULL);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

@@ -6,6 +6,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 
 #include "pg/audio.h"
@@ -122,7 +124,8 @@ encoded_bits(const SpAudioInfo *info)
 }
 
 SpSpool *
-sp_audio_convert(SpSpool *content, SpAudioFormat have, SpAudioFormat want)
+sp_audio_convert(SpSpool *content, SpAudioFormat have, SpAudioFormat want, SpAudioTick tick,
+                 void *arg)
 {
 	SpDecoder *decoder;
 	const SpAudioInfo *info;
@@ -143,7 +146,12 @@ sp_audio_convert(SpSpool *content, SpAudioFormat have, SpAudioFormat want)
 	encoder = sp_audio_encoder(&spec, sink);
 	block = palloc(sizeof(float) * SP_AUDIO_BLOCK * info->channels);
 	while ((got = sp_audio_read(decoder, block, SP_AUDIO_BLOCK)) > 0)
+	{
 		sp_audio_write(encoder, block, got);
+		if (tick != NULL)
+			tick(arg,
+			     info->frames > 0 ? (double) sp_decoder_position(decoder) / info->frames : NAN);
+	}
 	sp_audio_finish(encoder);
 	pfree(block);
 	return sink;

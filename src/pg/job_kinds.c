@@ -13,7 +13,9 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "pg/audio_job.h"
 #include "pg/job_kinds.h"
+#include "pg/stems_job.h"
 
 /* Between two ticks of a noop that takes its time. */
 #define NOOP_STEP_US 10000L
@@ -56,9 +58,14 @@ noop(SpJob *job, Jsonb *args)
 }
 
 static const SpJobKind kinds[] = {
+	{"export", sp_audio_export_job, false,
+     "writes an audio to a file on the server; args: audio_id, path, overwrite (false)"},
 	{"noop", noop, true,
      "does nothing, for measurements and tests; args: seconds to take, error (an SQLSTATE) to end "
      "with in the first `times` attempts"},
+	{"separate", sp_stems_job, false,
+     "separates a track into stems; args: track_id, stems (4), model; result: the model and the "
+     "audio id of each stem"},
 };
 
 const SpJobKind *

@@ -28,12 +28,6 @@ typedef struct SpStemResult
 
 typedef struct SpSeparation SpSeparation;
 
-/*
- * Called between blocks of computation with the share that is done, 0 to 1.
- * It may throw.
- */
-typedef void (*SpSeparationTick)(void *arg, double fraction);
-
 /* Define the room's settings; called once from _PG_init. */
 extern void sp_stems_init(void);
 
@@ -46,7 +40,7 @@ extern SpSeparation *sp_separation_open(MemoryContext context, Datum track_id, i
                                         const char *model);
 
 /* Phase 2, no transaction needed: compute all stems into temporary files. */
-extern void sp_separation_compute(SpSeparation *separation, SpSeparationTick tick, void *arg);
+extern void sp_separation_compute(SpSeparation *separation, SpAudioTick tick, void *arg);
 
 /* Phase 3, in a transaction, connected to SPI: write the stems into the tables. */
 extern void sp_separation_store(SpSeparation *separation);

@@ -179,6 +179,7 @@ release_bss(void *bss)
 static SpBss *
 evaluate(Comparison *c)
 {
+	SpFault too_large = {.hint = "Compare fewer sources at a time, or in mono."};
 	SpBss *bss;
 
 	sp_pg_check(

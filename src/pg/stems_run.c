@@ -308,7 +308,7 @@ summarise(SpSeparation *s)
 }
 
 void
-sp_separation_compute(SpSeparation *s, SpSeparationTick tick, void *arg)
+sp_separation_compute(SpSeparation *s, SpAudioTick tick, void *arg)
 {
 	MemoryContext caller = MemoryContextSwitchTo(s->context);
 	size_t got;
