@@ -30,11 +30,14 @@ prepare(SpQuery *q)
 uint64
 sp_pg_query(SpQuery *q, const Datum *args, const char *nulls, bool read_only)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	int rc;
 
 	if (q->plan == NULL)
 		prepare(q);
 	rc = SPI_execute_plan(q->plan, unconstify(Datum *, args), nulls, read_only, 0);
+	/* SPI leaves its own context current, which would own all that follows */
+	MemoryContextSwitchTo(caller);
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", q->text, SPI_result_code_string(rc));
 	return SPI_processed;
