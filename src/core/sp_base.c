@@ -5,6 +5,8 @@
  * SIMD kernels and FFTW want 64-byte alignment, which neither palloc nor
  * malloc promises.  We over-allocate and keep the host's own pointer in the
  * word before the aligned block.
+ *
+ * SPDX-License-Identifier: PostgreSQL
  */
 #include "core/sp_base.h"
 
