@@ -61,15 +61,22 @@ BEGIN
         WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p')
           AND a.attname = 'tenant_id' AND NOT a.attisdropped
     LOOP
-        EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET DEFAULT spotai.current_tenant()', tenant_table);
-        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
+        -- only where it is not so yet: ALTER TABLE waits for everybody
+        IF NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = tenant_table AND attname = 'tenant_id' AND atthasdef) THEN
+            EXECUTE format('ALTER TABLE %s ALTER COLUMN tenant_id SET DEFAULT spotai.current_tenant()', tenant_table);
+        END IF;
+        IF NOT (SELECT relrowsecurity FROM pg_class WHERE oid = tenant_table) THEN
+            EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
+        END IF;
         IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = tenant_table AND polname = 'tenant_isolation') THEN
             EXECUTE format('CREATE POLICY tenant_isolation ON %s '
                            'USING (tenant_id = (SELECT spotai.current_tenant())) '
                            'WITH CHECK (tenant_id = (SELECT spotai.current_tenant()))', tenant_table);
         END IF;
     END LOOP;
-    ALTER TABLE spotai.tenant ENABLE ROW LEVEL SECURITY;
+    IF NOT (SELECT relrowsecurity FROM pg_class WHERE oid = 'spotai.tenant'::regclass) THEN
+        ALTER TABLE spotai.tenant ENABLE ROW LEVEL SECURITY;
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = 'spotai.tenant'::regclass AND polname = 'tenant_isolation') THEN
         CREATE POLICY tenant_isolation ON spotai.tenant FOR SELECT
             USING (id = (SELECT spotai.current_tenant()));

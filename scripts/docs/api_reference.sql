@@ -1,11 +1,20 @@
 -- docs/api_reference.md from the catalog.  Needs temporary table room
 -- (place, name, about, routine): which routine is declared in which module.
-\echo # API reference
+\echo '# API reference'
 \echo
-\echo Everything is in the schema `spotai`. Functions that look at the library see the rows of `spotai.current_tenant()`.
-\echo Arguments can be named: `SELECT spotai.separate(track_id => :track, stems => 2)`.
+\echo 'Everything is in the schema `spotai`. Functions that look at the library see the rows of `spotai.current_tenant()`.'
+\echo 'Arguments can be named: `SELECT spotai.separate(track_id => :track, stems => 2)`.'
 \echo
-\echo <!-- generated from the catalog by make docs; change the COMMENT in migrations/code instead -->
+\echo '<!-- generated from the catalog by make docs; change the COMMENT in migrations/code instead -->'
+
+-- One line where it is short, an argument or a column a line where it is not.
+CREATE FUNCTION pg_temp.call(kind "char", name text, arguments text, result text) RETURNS text LANGUAGE sql AS $$
+    SELECT CASE WHEN kind = 'p' THEN 'CALL ' ELSE '' END
+        || format('spotai.%s(%s)', name, CASE WHEN length(arguments) > 80
+               THEN E'\n    ' || regexp_replace(arguments, ', (?=\w+ )', E',\n    ', 'g') || E'\n' ELSE arguments END)
+        || CASE WHEN kind = 'p' THEN '' ELSE E'\n    RETURNS ' || CASE WHEN length(result) > 80
+               THEN regexp_replace(result, ', (?=\w+ )', E',\n        ', 'g') ELSE result END END
+$$;
 
 CREATE TEMP VIEW routine AS
 SELECT p.oid, p.proname::text AS name, r.place, r.name AS room, r.about, p.prokind, p.provolatile, p.proisstrict,
@@ -19,19 +28,15 @@ LEFT JOIN room r ON r.routine = p.proname
 WHERE p.pronamespace = 'spotai'::regnamespace;
 
 SELECT line FROM (
-    SELECT place, 0 AS part, NULL AS name, NULL::oid AS oid, unnest(ARRAY['', format('## %s', room), '', about || '.', '',
-           '| | |', '|---|---|']) AS line
-    FROM (SELECT DISTINCT place, room, about FROM routine) r
+    SELECT place, 0 AS part, NULL AS name, NULL::oid AS oid, l.n, l.line
+    FROM (SELECT DISTINCT place, room, about FROM routine) r,
+         unnest(ARRAY['', format('## %s', room), '', about || '.', '', '| | |', '|---|---|']) WITH ORDINALITY l(line, n)
     UNION ALL
-    SELECT place, 1, name, oid, format('| [`%s`](#%s) | %s |', name,
-           'spotai' || name, replace(split_part(comment, ';', 1), '|', '\|'))
+    SELECT place, 1, name, oid, 1,
+           format('| [`%s`](#spotai%s) | %s |', name, name, replace(split_part(comment, ';', 1), '|', '\|'))
     FROM routine
     UNION ALL
-    SELECT place, 2, name, oid, unnest(ARRAY['', format('### spotai.%s', name), '', '```sql',
-           CASE WHEN prokind = 'p' THEN format('CALL spotai.%s(%s)', name, arguments)
-                ELSE format(E'spotai.%s(%s)\n    RETURNS %s', name,
-                            CASE WHEN length(arguments) > 80 THEN E'\n    ' || replace(arguments, ', ', E',\n    ') ELSE arguments END,
-                            CASE WHEN length(result) > 80 THEN replace(result, ', ', E',\n        ') ELSE result END)
-           END, '```', '', upper(left(comment, 1)) || substr(comment, 2) || '.'])
-    FROM routine
-) lines ORDER BY place, part, name COLLATE "C", oid;
+    SELECT place, 2, name, oid, l.n, l.line
+    FROM routine, unnest(ARRAY['', format('### spotai.%s', name), '', '```sql', pg_temp.call(prokind, name, arguments, result),
+                               '```', '', upper(left(comment, 1)) || substr(comment, 2) || '.']) WITH ORDINALITY l(line, n)
+) lines ORDER BY place, part, name COLLATE "C", oid, n;

@@ -1,14 +1,14 @@
 -- docs/database_schema.md from the catalog, after CALL spotai.migrate().
-\echo # Database schema
+\echo '# Database schema'
 \echo
-\echo The tables that `CALL spotai.migrate()` makes. They are ordinary tables, not members of the extension: `pg_dump` carries
-\echo them with their rows, and `DROP EXTENSION` leaves them. Every row belongs to a tenant; row-level security lets a session see
-\echo and write only the rows of `spotai.current_tenant()`. The owner of the tables is not bound by it.
+\echo 'The tables that `CALL spotai.migrate()` makes. They are ordinary tables, not members of the extension: `pg_dump` carries'
+\echo 'them with their rows, and `DROP EXTENSION` leaves them. Every row belongs to a tenant; row-level security lets a session see'
+\echo 'and write only the rows of `spotai.current_tenant()`. The owner of the tables is not bound by it.'
 \echo
-\echo <!-- generated from the catalog by make docs; change the COMMENT in migrations/schema instead -->
+\echo '<!-- generated from the catalog by make docs; change the COMMENT in migrations/schema instead -->'
 \echo
 \echo '```mermaid'
-\echo erDiagram
+\echo 'erDiagram'
 
 CREATE TEMP VIEW tab AS
 SELECT c.oid, c.relname::text AS name, obj_description(c.oid, 'pg_class') AS comment, c.relrowsecurity
@@ -41,8 +41,9 @@ SELECT line FROM (
 \echo '```'
 
 SELECT line FROM (
-    SELECT name, 0 AS part, 0 AS n, unnest(ARRAY['', format('## spotai.%s', name), '', upper(left(comment, 1)) || substr(comment, 2) || '.', '',
-           '| column | type | null | default | what |', '|---|---|---|---|---|']) AS line FROM tab
+    SELECT name, 0 AS part, l.n, l.line
+    FROM tab, unnest(ARRAY['', format('## spotai.%s', name), '', upper(left(comment, 1)) || substr(comment, 2) || '.', '',
+                           '| column | type | null | default | what |', '|---|---|---|---|---|']) WITH ORDINALITY l(line, n)
     UNION ALL
     SELECT t.name, 1, a.attnum, format('| `%s` | %s | %s | %s | %s |', a.attname, format_type(a.atttypid, a.atttypmod),
            CASE WHEN a.attnotnull THEN '' ELSE 'yes' END,
@@ -51,16 +52,18 @@ SELECT line FROM (
     FROM tab t JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum
     UNION ALL
-    SELECT DISTINCT t.name, 2, 0, unnest(ARRAY['', 'Constraints:', ''])
-    FROM tab t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype IN ('p', 'u', 'f', 'c', 'x')
+    SELECT t.name, 2, l.n, l.line
+    FROM tab t, unnest(ARRAY['', 'Constraints:', '']) WITH ORDINALITY l(line, n)
+    WHERE EXISTS (SELECT FROM pg_constraint c WHERE c.conrelid = t.oid AND c.contype IN ('p', 'u', 'f', 'c', 'x'))
     UNION ALL
     SELECT t.name, 3, row_number() OVER (PARTITION BY t.name ORDER BY array_position('{p,u,f,x,c}', c.contype::text), c.conname),
            format('- `%s`: `%s`', c.conname, pg_get_constraintdef(c.oid))
     FROM tab t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype IN ('p', 'u', 'f', 'c', 'x')
     UNION ALL
-    SELECT DISTINCT t.name, 4, 0, unnest(ARRAY['', 'Indexes:', ''])
-    FROM tab t JOIN pg_index i ON i.indrelid = t.oid
-    WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.conrelid = t.oid)
+    SELECT t.name, 4, l.n, l.line
+    FROM tab t, unnest(ARRAY['', 'Indexes:', '']) WITH ORDINALITY l(line, n)
+    WHERE EXISTS (SELECT FROM pg_index i WHERE i.indrelid = t.oid AND NOT EXISTS (
+        SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.conrelid = t.oid))
     UNION ALL
     SELECT t.name, 5, row_number() OVER (PARTITION BY t.name ORDER BY c.relname),
            format('- `%s`: `%s`', c.relname, regexp_replace(pg_get_indexdef(i.indexrelid), '^CREATE (UNIQUE )?INDEX \S+ ON \S+ USING ', '\1'))
@@ -68,7 +71,9 @@ SELECT line FROM (
     FROM tab t JOIN pg_index i ON i.indrelid = t.oid JOIN pg_class c ON c.oid = i.indexrelid
     WHERE NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.conrelid = t.oid)
     UNION ALL
-    SELECT t.name, 6, 0, unnest(ARRAY['', CASE WHEN t.relrowsecurity THEN 'Row-level security:' ELSE 'No row-level security.' END, '']) FROM tab t
+    SELECT t.name, 6, l.n, l.line
+    FROM tab t, unnest(CASE WHEN t.relrowsecurity THEN ARRAY['', 'Row-level security:', '']
+                       ELSE ARRAY['', 'No row-level security.'] END) WITH ORDINALITY l(line, n)
     UNION ALL
     SELECT t.name, 7, row_number() OVER (PARTITION BY t.name ORDER BY p.polname),
            format('- `%s`, %s for %s', p.polname, CASE WHEN p.polpermissive THEN 'permissive' ELSE 'restrictive' END,

@@ -1,0 +1,126 @@
+-- lint: rules about the catalog; tests/lint/README.md has those about files
+\getenv root PG_ABS_SRCDIR
+\set begin :root '/sql/include/begin.sql'
+\set end :root '/sql/include/end.sql'
+\i :begin
+\pset format unaligned
+\pset tuples_only on
+LOAD 'spotai';
+
+-- One row a violation.  In a function, so that it can be asked again below.
+CREATE FUNCTION pg_temp.violations() RETURNS TABLE (rule text, object text)
+LANGUAGE sql AS $$
+    -- what \df+ and \d+ show is our manual
+    SELECT 'no comment', p.oid::regprocedure::text
+    FROM pg_proc p
+    WHERE p.pronamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace)
+      AND obj_description(p.oid, 'pg_proc') IS NULL
+    UNION ALL
+    SELECT 'no comment', c.oid::regclass::text
+    FROM pg_class c
+    WHERE c.relnamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace)
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND obj_description(c.oid, 'pg_class') IS NULL
+    UNION ALL
+    SELECT 'no comment', format('%s.%s', c.oid::regclass, a.attname)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relnamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace)
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND col_description(c.oid, a.attnum) IS NULL
+    UNION ALL
+    SELECT 'no comment', pg_describe_object(d.classid, d.objid, d.objsubid)
+    FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+    WHERE e.extname = 'spotai' AND d.deptype = 'e'
+      AND obj_description(d.objid, d.classid::regclass::name) IS NULL
+    UNION ALL
+    -- a function whose names are looked up in the caller's search_path runs the caller's code
+    SELECT 'no search_path', p.oid::regprocedure::text
+    FROM pg_proc p JOIN pg_language l ON l.oid = p.prolang
+    WHERE p.pronamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace)
+      AND (p.prosecdef OR l.lanname NOT IN ('c', 'internal'))
+      AND NOT coalesce(p.proconfig, '{}') && ARRAY['search_path=pg_catalog, pg_temp', 'search_path=""']
+    UNION ALL
+    -- no surprises for PUBLIC: an administrator grants
+    SELECT 'granted to PUBLIC', p.oid::regprocedure::text
+    FROM pg_proc p
+    WHERE p.pronamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace)
+      AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) x WHERE x.grantee = 0)
+    UNION ALL
+    SELECT 'granted to PUBLIC', c.oid::regclass::text
+    FROM pg_class c
+    WHERE c.relnamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace)
+      AND EXISTS (SELECT FROM aclexplode(c.relacl) x WHERE x.grantee = 0)
+    UNION ALL
+    SELECT 'granted to PUBLIC', n.nspname
+    FROM pg_namespace n
+    WHERE n.nspname IN ('spotai', '_spotai')
+      AND EXISTS (SELECT FROM aclexplode(n.nspacl) x WHERE x.grantee = 0)
+    UNION ALL
+    -- rows of different tenants never meet, on one node or on many
+    SELECT 'row-level security is off', c.oid::regclass::text
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+    WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+    UNION ALL
+    SELECT 'no policy tenant_isolation', c.oid::regclass::text
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+    WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p')
+      AND NOT EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'tenant_isolation'
+                      AND pg_get_expr(p.polqual, p.polrelid) LIKE '%spotai.current_tenant()%'
+                      AND pg_get_expr(p.polwithcheck, p.polrelid) LIKE '%spotai.current_tenant()%')
+    UNION ALL
+    SELECT 'tenant_id is not first in the primary key', c.oid::regclass::text
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+    WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p')
+      AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.conkey[1] = a.attnum)
+    UNION ALL
+    SELECT 'tenant_id is not in a unique index', i.indexrelid::regclass::text
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant_id'
+    WHERE c.relnamespace = 'spotai'::regnamespace AND i.indisunique AND NOT a.attnum = ANY (i.indkey)
+    UNION ALL
+    SELECT 'tenant_id is not in a foreign key', format('%s on %s', k.conname, k.conrelid::regclass)
+    FROM pg_constraint k
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attname = 'tenant_id'
+    WHERE k.connamespace = 'spotai'::regnamespace AND k.contype = 'f' AND NOT k.conkey @> ARRAY[a.attnum]
+    UNION ALL
+    -- what a distributed engine refuses
+    SELECT 'identity or sequence', format('%s.%s', c.oid::regclass, a.attname)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+    LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    WHERE c.relnamespace = 'spotai'::regnamespace
+      AND (a.attidentity <> '' OR pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%')
+    UNION ALL
+    SELECT 'trigger', format('%s on %s', t.tgname, t.tgrelid::regclass)
+    FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+    WHERE c.relnamespace = 'spotai'::regnamespace AND NOT t.tgisinternal
+    UNION ALL
+    -- tables are the user's, so they are not members of the extension
+    SELECT 'table is a member of the extension', d.objid::regclass::text
+    FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
+    WHERE e.extname = 'spotai' AND d.deptype = 'e' AND d.classid = 'pg_class'::regclass
+    UNION ALL
+    SELECT 'description of a setting is not a sentence', s.name
+    FROM pg_settings s
+    WHERE s.name LIKE 'spotai.%' AND (s.short_desc !~ '^["A-Z].*\.$' OR s.extra_desc !~ '^["A-Z].*\.$')
+    ORDER BY 1, 2
+$$;
+
+-- nothing is wrong, and there was something to look at
+SELECT * FROM pg_temp.violations();
+SELECT count(*) > 10 AS some_functions FROM pg_proc WHERE pronamespace = 'spotai'::regnamespace;
+SELECT count(*) >= 4 AS some_tables FROM pg_class WHERE relnamespace = 'spotai'::regnamespace AND relkind = 'r';
+SELECT count(*) >= 3 AS some_settings FROM pg_settings WHERE name LIKE 'spotai.%';
+
+-- each rule can be broken
+BEGIN;
+CREATE FUNCTION spotai.careless() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+CREATE TABLE spotai.careless (tenant_id uuid, number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+                              track_id uuid UNIQUE, counted serial);
+ALTER TABLE spotai.careless ADD FOREIGN KEY (number) REFERENCES spotai.schema_migration;
+CREATE TRIGGER careless BEFORE UPDATE ON spotai.careless FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TYPE spotai.careless_state AS ENUM ('on', 'off');
+ALTER EXTENSION spotai ADD TYPE spotai.careless_state;
+ALTER EXTENSION spotai ADD TABLE spotai.careless;
+GRANT SELECT ON spotai.careless TO PUBLIC;
+GRANT USAGE ON SCHEMA spotai TO PUBLIC;
+SELECT * FROM pg_temp.violations();
+ROLLBACK;
+\i :end
