@@ -23,7 +23,7 @@ typedef struct SpAudioLimits
 	int max_rate_hz;
 } SpAudioLimits;
 
-/* Beyond 64 libFLAC, LAME, libvorbis and our own buffers have nothing to gain. */
+/* Bounds our buffers; 22.2 surround has 24, a large microphone array 64. */
 #define SP_AUDIO_MAX_CHANNELS 64
 
 /*

@@ -183,10 +183,9 @@ library_format(const SpEncoderSpec *spec)
 }
 
 /*
- * libsndfile spreads Opus' quality evenly over 6..256 kbit/s a channel, four
- * times what music needs; squared and scaled, 0.6 is 65 kbit/s a channel, where
- * listeners stop hearing a difference (RFC 6716 and the listening tests in
- * opus-codec.org/comparison).
+ * libsndfile spreads Opus' quality evenly over 6..256 kbit/s a channel; stereo
+ * music wants 64..128 kbit/s in all (RFC 7587 section 3.1.1).  Squared and
+ * scaled, 0.6 is 65 kbit/s a channel and 1 is 170.
  */
 static double
 library_quality(const SpEncoderSpec *spec)
