@@ -445,7 +445,8 @@ static const BadAudio BAD_CONTENTS[] = {
 	{"caf_claims_2_40_frames", SP_ERR_BAD_DATA, "1099511627776 frames"},
 	{"caf_nan_hz", SP_ERR_BAD_DATA, "sample rate"},
 	{"caf_alac", SP_ERR_UNSUPPORTED, "alac"},
-	{"flac_truncated", SP_ERR_BAD_DATA, "f"},
+	{"flac_truncated", SP_ERR_BAD_DATA, "only"},
+	{"flac_claims_too_little", SP_ERR_BAD_DATA, "bytes follow"},
 	{"flac_damaged", SP_ERR_BAD_DATA, "damaged"},
 	{"flac_claims_2_36_frames", SP_ERR_BAD_DATA, "only"},
 	{"flac_20_bits", SP_ERR_UNSUPPORTED, "20 bits"},
@@ -561,6 +562,12 @@ put_bad_flac(AudioBytes *b, const char *name)
 		put_cut(b, GOOD_FLAC, 1000);
 		b->p[21] |= 0x0F;
 		memset(b->p + 22, 0xFF, 4);
+	}
+	else if (strcmp(name, "claims_too_little") == 0)
+	{
+		put_cut(b, GOOD_FLAC, 1000);
+		memset(b->p + 22, 0, 2);
+		b->p[24] = 0x10;
 	}
 	else if (strcmp(name, "20_bits") == 0)
 		put_flac_head(b, 44100, 2, 20, 1000);

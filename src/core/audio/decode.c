@@ -35,6 +35,9 @@
  */
 #define OGG_SLACK 8192
 
+/* Bytes behind a FLAC stream that may be rubbish; libFLAC itself reads 8 KiB ahead. */
+#define MAX_TAIL_BYTES 65536
+
 struct SpDecoder
 {
 	const SpEnv *env;
@@ -244,6 +247,14 @@ sp_decoder_free(SpDecoder *decoder)
 	sp_free(decoder->env, decoder);
 }
 
+static SpStatus
+too_short(SpDecoder *d, int64_t frames)
+{
+	return sp_fault(&d->fault, SP_ERR_BAD_DATA, SP_CLAIM_CUT_HINT,
+	                "The header claims %lld frames, but only %lld could be decoded.",
+	                (long long) d->info.frames, (long long) frames);
+}
+
 /* What was just read, n frames of out, against everything that can be wrong with it. */
 static SpStatus
 check_block(SpDecoder *d, const float *out, int64_t n)
@@ -253,6 +264,10 @@ check_block(SpDecoder *d, const float *out, int64_t n)
 
 	if (sp_cursor_status(d->cursor) != SP_OK)
 		return sp_claim_ended(d->cursor, "samples", &d->fault);
+	/* libFLAC loses sync at the end of a file that was cut. */
+	if (sf_error(d->file) != SF_ERR_NO_ERROR && d->info.frames > d->position + n &&
+	    sp_cursor_tell(d->cursor) >= sp_cursor_size(d->cursor))
+		return too_short(d, d->position + n);
 	if (sf_error(d->file) != SF_ERR_NO_ERROR)
 		return sp_fault(&d->fault, SP_ERR_BAD_DATA,
 		                "Get the file again, or save what is there with: "
@@ -275,6 +290,27 @@ check_block(SpDecoder *d, const float *out, int64_t n)
 	return SP_OK;
 }
 
+/*
+ * libFLAC stops at the count in its header, so music behind it would be lost in
+ * silence.  Tags that some programs append are fine.
+ */
+static SpStatus
+check_flac_tail(SpDecoder *d)
+{
+	int64_t left = sp_cursor_size(d->cursor) - sp_cursor_tell(d->cursor);
+	uint8_t end[160] = {0};
+
+	if (left <= MAX_TAIL_BYTES ||
+	    !sp_claim_get(d->cursor, sp_cursor_size(d->cursor) - 160, end, sizeof(end)) ||
+	    memcmp(end + 32, "TAG", 3) == 0 || memcmp(end + 128, "APETAGEX", 8) == 0 ||
+	    memcmp(end, "APETAGEX", 8) == 0 || memcmp(end + 150, "3DI", 3) == 0)
+		return SP_OK;
+	return sp_fault(&d->fault, SP_ERR_BAD_DATA,
+	                "Write it anew, for example: ffmpeg -i in.flac out.flac",
+	                "The header claims %lld frames, but %lld bytes follow them.",
+	                (long long) d->info.frames, (long long) left);
+}
+
 /* The library has no more: is that all there should be? */
 static SpStatus
 check_end(SpDecoder *d)
@@ -283,9 +319,9 @@ check_end(SpDecoder *d)
 		return sp_fault(&d->fault, SP_ERR_BAD_DATA, "Look at the program that wrote it.",
 		                "The content holds no audio.");
 	if (d->info.frames >= 0 && d->position < d->info.frames - d->slack)
-		return sp_fault(&d->fault, SP_ERR_BAD_DATA, SP_CLAIM_CUT_HINT,
-		                "The header claims %lld frames, but only %lld could be decoded.",
-		                (long long) d->info.frames, (long long) d->position);
+		return too_short(d, d->position);
+	if (d->info.format == SP_AUDIO_FLAC && d->info.frames >= 0)
+		return check_flac_tail(d);
 	return SP_OK;
 }
 

@@ -23,7 +23,7 @@ typedef struct SpAudioLimits
 	int max_rate_hz;
 } SpAudioLimits;
 
-/* Beyond 64 libFLAC, LAME, libvorbis and our own buffers have nothing to gain. */
+/* Bounds our buffers; 22.2 surround has 24, a large microphone array 64. */
 #define SP_AUDIO_MAX_CHANNELS 64
 
 /*
@@ -84,7 +84,8 @@ const SpAudioInfo *sp_decoder_info(const SpDecoder *decoder);
  * "Less than it claims", by format: WAV, W64, AIFF, CAF and FLAC by one frame;
  * MP3 by more than two MPEG frames of what a Xing or VBRI header counts (an
  * incomplete last frame alone is common, and harmless); Ogg by an incomplete
- * page or packet at the end, or a final position that is not reached.  WAV,
+ * page or packet at the end, or a final position that is not reached.  A FLAC
+ * that goes on behind the frames it claims is refused too.  WAV,
  * RF64 and CAF whose length field says "unknown" claim nothing.
  */
 SpStatus sp_decoder_read(SpDecoder *decoder, float *out, size_t frames, size_t *got,

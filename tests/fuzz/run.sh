@@ -1,0 +1,42 @@
+#!/bin/sh
+# tests/fuzz/run.sh SECONDS [HARNESS...]
+#     Build the libFuzzer harnesses, seed them with generated audio, run each
+#     for SECONDS.  Exits non-zero on a finding; the input that did it stays in
+#     build/fuzz/findings.  The corpus in build/fuzz/corpus_* grows from run to
+#     run and may be deleted.
+# SPDX-License-Identifier: PostgreSQL
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=${1:?usage: tests/fuzz/run.sh SECONDS [HARNESS...]}
+shift
+clang=${FUZZ_CC:-clang-14}
+out=build/fuzz
+flags="-std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -Isrc -Itests"
+sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
+libs="-lsndfile -lsoxr -lm"
+
+[ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's|.*/||;s|\.c$||')
+mkdir -p $out/seeds $out/findings
+$clang $flags -o $out/make_audio tests/fixtures/make_audio.c -lsndfile -lm
+$out/make_audio $out/seeds seeds > /dev/null
+
+status=0
+for harness in "$@"; do
+	mkdir -p $out/corpus_"$harness"
+	$clang $flags $sanitize -fsanitize=fuzzer -o $out/"$harness" tests/fuzz/"$harness".c \
+		src/core/sp_base.c src/core/audio/*.c $libs
+	seeds=
+	[ "$harness" = fuzz_decode ] && seeds=$out/seeds
+	echo "# $harness: $seconds s"
+	# -rss_limit_mb: more memory than this for 64 KB of input is a finding too.
+	if $out/"$harness" -max_total_time="$seconds" -max_len=70000 -timeout=20 -rss_limit_mb=1024 \
+		-artifact_prefix=$out/findings/"$harness"- -print_final_stats=1 \
+		$out/corpus_"$harness" $seeds > $out/"$harness".log 2>&1; then
+		grep -E 'stat::(number_of_executed_units|peak_rss_mb)' $out/"$harness".log
+	else
+		status=1
+		echo "not ok - $harness: see $out/$harness.log and $out/findings"
+		tail -n 40 $out/"$harness".log
+	fi
+done
+exit $status
