@@ -180,7 +180,7 @@ sp_job_end(const SpJobRow *row, SpJobEnd end, TimestampTz run_at, const char *er
 		.text = "UPDATE spotai.job SET state = CASE WHEN cancel_requested THEN 'canceled' ELSE $5"
 				" END, finished_at = CASE WHEN cancel_requested OR $5 <> 'queued' THEN $4 END,"
 				" attempt = attempt - CASE WHEN cancel_requested THEN 0 ELSE $6 END, run_at = "
-	            "coalesce($7, run_at),"
+				"coalesce($7, run_at),"
 				" error = coalesce($8, error), error_code = coalesce($9, error_code),"
 				" lease_until = NULL, updated_at = $4 WHERE " ROW_IS_MINE,
 		.nargs = 9,
