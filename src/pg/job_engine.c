@@ -63,18 +63,6 @@ struct SpJob
 	char message[MESSAGE_LENGTH];
 };
 
-void
-sp_job_tx_begin(SpJob *job)
-{
-	sp_job_runner_open_as(job->runner, job->row->submitted_by);
-}
-
-void
-sp_job_tx_commit(SpJob *job)
-{
-	sp_job_runner_close(job->runner);
-}
-
 MemoryContext
 sp_job_context(const SpJob *job)
 {
@@ -122,6 +110,28 @@ next_check(const SpJob *job, TimestampTz now)
 	return job->runner->in_call ? now + CHECK_INTERVAL_US : DT_NOEND;
 }
 
+void
+sp_job_tx_begin(SpJob *job)
+{
+	sp_job_runner_open(job->runner);
+	stop_if(job, sp_job_hold(job->row), false);
+	sp_job_runner_become_submitter(job->runner, job->row->submitted_by);
+}
+
+void
+sp_job_tx_commit(SpJob *job)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool canceled = false;
+	bool mine;
+
+	sp_job_runner_become_engine(job->runner);
+	mine = sp_job_renew(job->row, job->progress, job->message, now, &canceled);
+	stop_if(job, mine, canceled);
+	sp_job_runner_close(job->runner);
+	job->next_renewal = now + RENEW_INTERVAL_US;
+}
+
 static void
 renew(SpJob *job, TimestampTz now)
 {
@@ -156,11 +166,13 @@ sp_job_tick(SpJob *job, double fraction, const char *message)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	Assert(!job->runner->open);
 	CHECK_FOR_INTERRUPTS();
+	stop_if(job, true, sp_job_worker_take_cancel());
 	job->progress = Max(0.0, Min(fraction, 1.0));
 	if (message)
 		strlcpy(job->message, message, sizeof(job->message));
+	if (job->runner->open)
+		return;
 	if (now >= job->next_renewal)
 	{
 		/* nobody sends a signal when the postmaster is gone */
@@ -168,7 +180,7 @@ sp_job_tick(SpJob *job, double fraction, const char *message)
 			proc_exit(1);
 		renew(job, now);
 	}
-	else if (sp_job_worker_take_cancel() || now >= job->next_check)
+	else if (now >= job->next_check)
 		check(job, now);
 }
 
@@ -208,12 +220,14 @@ is_interrupted(const SpJob *job, const ErrorData *error)
 	                                  error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN);
 }
 
+/*
+ * A canceled job is handed back as well: handing back ends it as canceled if its
+ * row says so, and it does, unless the cancel was rolled back to a savepoint.
+ */
 static SpJobEnd
 judge(const SpJob *job, const ErrorData *error)
 {
-	if (job->stop == STOP_CANCELED)
-		return SP_JOB_END_CANCELED;
-	if (is_interrupted(job, error))
+	if (job->stop == STOP_CANCELED || is_interrupted(job, error))
 		return SP_JOB_END_HAND_BACK;
 	if (is_permanent(error->sqlerrcode))
 		return SP_JOB_END_FAILED;
@@ -239,7 +253,7 @@ static void
 end_unsuccessfully(SpJob *job, const ErrorData *error)
 {
 	SpJobEnd end = judge(job, error);
-	bool blame = end != SP_JOB_END_HAND_BACK && end != SP_JOB_END_CANCELED;
+	bool blame = end != SP_JOB_END_HAND_BACK;
 	TimestampTz now = GetCurrentTimestamp();
 	int64 delay_ms = sp_backoff_ms(job->row->attempt, sp_job_retry_base_ms, sp_job_retry_cap_ms,
 	                               pg_prng_double(&pg_global_prng_state));

@@ -110,7 +110,7 @@ start_worker(ManagedWorker *managed, int index)
 	snprintf(worker.bgw_name, BGW_MAXLEN, "spotai worker %d", index + 1);
 	snprintf(worker.bgw_type, BGW_MAXLEN, "spotai worker");
 	snprintf(worker.bgw_library_name, BGW_MAXLEN, "spotai");
-	snprintf(worker.bgw_function_name, BGW_MAXLEN, SP_JOB_WORKER_FUNCTION);
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, SP_JOB_WORKER_MAIN);
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;

@@ -174,12 +174,13 @@ bool
 sp_job_end(const SpJobRow *row, SpJobEnd end, TimestampTz run_at, const char *error,
            const char *error_code, TimestampTz now)
 {
-	static const char *const states[] = {"queued", "queued", "failed", "dead", "canceled"};
+	static const char *const states[] = {"queued", "queued", "failed", "dead"};
 	/* a cancel that came too late to stop the attempt still stops the next one */
 	static SpQuery q = {
 		.text = "UPDATE spotai.job SET state = CASE WHEN cancel_requested THEN 'canceled' ELSE $5"
 				" END, finished_at = CASE WHEN cancel_requested OR $5 <> 'queued' THEN $4 END,"
-				" attempt = attempt - $6, run_at = coalesce($7, run_at),"
+				" attempt = attempt - CASE WHEN cancel_requested THEN 0 ELSE $6 END, run_at = "
+				"coalesce($7, run_at),"
 				" error = coalesce($8, error), error_code = coalesce($9, error_code),"
 				" lease_until = NULL, updated_at = $4 WHERE " ROW_IS_MINE,
 		.nargs = 9,
@@ -235,6 +236,33 @@ sp_job_check(const SpJobRow *row, bool *canceled)
 		return false;
 	*canceled = DatumGetBool(sp_pg_column(0, 1, &isnull));
 	return true;
+}
+
+/*
+ * A key-share lock conflicts with nothing but the FOR UPDATE of a take-over,
+ * which skips locked rows; a cancel goes through.
+ */
+bool
+sp_job_hold(const SpJobRow *row)
+{
+	static SpQuery q = {.text = "SELECT FROM spotai.job WHERE " ROW_IS_MINE " FOR KEY SHARE",
+	                    .nargs = 3,
+	                    .types = {UUIDOID, UUIDOID, INT8OID}};
+	Datum args[] = {ROW_ARGS(row)};
+
+	return sp_pg_query(&q, args, NULL, false) == 1;
+}
+
+bool
+sp_job_seize(const SpJobRow *row, TimestampTz lease_until)
+{
+	static SpQuery q = {.text = "SELECT FROM spotai.job WHERE " ROW_IS_MINE
+	                            " AND lease_until = $4 FOR UPDATE SKIP LOCKED",
+	                    .nargs = 4,
+	                    .types = {UUIDOID, UUIDOID, INT8OID, TIMESTAMPTZOID}};
+	Datum args[] = {ROW_ARGS(row), TimestampTzGetDatum(lease_until)};
+
+	return sp_pg_query(&q, args, NULL, false) == 1;
 }
 
 int

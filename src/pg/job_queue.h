@@ -31,14 +31,13 @@ typedef struct SpJobRow
 	char *submitted_by;
 } SpJobRow;
 
-/* How an attempt ends when it does not succeed. */
+/* How an attempt ends when it does not succeed, and the job was not canceled. */
 typedef enum SpJobEnd
 {
 	SP_JOB_END_RETRY,     /* queued, for run_at */
 	SP_JOB_END_HAND_BACK, /* queued as it was; the attempt does not count */
 	SP_JOB_END_FAILED,
-	SP_JOB_END_DEAD,
-	SP_JOB_END_CANCELED
+	SP_JOB_END_DEAD
 } SpJobEnd;
 
 /*
@@ -61,6 +60,18 @@ extern bool sp_job_renew(const SpJobRow *row, double progress, const char *messa
 
 /* Only look whether to stop. */
 extern bool sp_job_check(const SpJobRow *row, bool *canceled);
+
+/*
+ * Keep others from taking the job over as long as the transaction is open,
+ * even if the lease passes: it cannot be renewed from inside.
+ */
+extern bool sp_job_hold(const SpJobRow *row);
+
+/*
+ * Lock a job to take it over; false when it moved on, its lease was renewed
+ * since lease_until, or its worker is inside a transaction.
+ */
+extern bool sp_job_seize(const SpJobRow *row, TimestampTz lease_until);
 
 /* Delete some jobs that ended before `before`; answers how many. */
 extern int sp_job_prune(TimestampTz before);

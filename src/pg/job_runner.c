@@ -52,9 +52,9 @@ set_local(const char *name, const char *value)
  * a plan made while the table was empty would read all of it later.
  */
 static void
-pin_plans(void)
+pin_plans(SpJobRunner *runner)
 {
-	set_local("search_path", "pg_catalog, pg_temp");
+	runner->engine_settings = NewGUCNestLevel();
 	set_local("enable_seqscan", "off");
 	set_local("enable_bitmapscan", "off");
 	set_local("enable_sort", "off");
@@ -114,6 +114,7 @@ start_transaction(SpJobRunner *runner)
 	if (runner->in_call)
 		BeginInternalSubTransaction(NULL);
 	(void) NewGUCNestLevel();
+	set_local("search_path", "pg_catalog, pg_temp");
 	SPI_connect();
 	PushActiveSnapshot(GetTransactionSnapshot());
 }
@@ -122,7 +123,7 @@ void
 sp_job_runner_become_engine(SpJobRunner *runner)
 {
 	become(runner, superuser_arg(runner->role) ? owner_of_queue() : runner->role);
-	pin_plans();
+	pin_plans(runner);
 }
 
 void
@@ -152,11 +153,11 @@ check_submitter(SpJobRunner *runner, const char *submitter)
 }
 
 void
-sp_job_runner_open_as(SpJobRunner *runner, const char *submitter)
+sp_job_runner_become_submitter(SpJobRunner *runner, const char *submitter)
 {
-	start_transaction(runner);
+	/* a handler's statements are planned as usual */
+	AtEOXact_GUC(false, runner->engine_settings);
 	become(runner, check_submitter(runner, submitter));
-	set_local("search_path", "pg_catalog, pg_temp");
 }
 
 void

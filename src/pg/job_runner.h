@@ -30,6 +30,7 @@ typedef struct SpJobRunner
 	bool open;    /* between sp_job_runner_open and _close */
 	Oid role;     /* what the process runs as, outside of these transactions */
 	int security_context;
+	int engine_settings;   /* nest level of the engine's settings; 0: not in force */
 	MemoryContext context; /* lives as long as the runner */
 	MemoryContext home;    /* current between transactions: the job's, or context */
 	TimestampTz last_look; /* into the queue */
@@ -44,10 +45,10 @@ extern void sp_job_runner_init(SpJobRunner *runner, bool in_call, MemoryContext 
 /* Open a transaction for statements on the queue; SPI is connected. */
 extern void sp_job_runner_open(SpJobRunner *runner);
 
-/* Open one with the privileges of a job's submitter. */
-extern void sp_job_runner_open_as(SpJobRunner *runner, const char *submitter);
+/* In an open transaction: go on with the privileges of a job's submitter ... */
+extern void sp_job_runner_become_submitter(SpJobRunner *runner, const char *submitter);
 
-/* In an open transaction: go on as the queue's engine. */
+/* ... and as the queue's engine again. */
 extern void sp_job_runner_become_engine(SpJobRunner *runner);
 
 /* Let the open transaction commit without waiting for the disk. */

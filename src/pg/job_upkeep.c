@@ -6,7 +6,8 @@
  * started.  Both together are never given out twice, so the process is alive
  * exactly if a backend with both exists now.  A job whose process is not is
  * taken over at once; so after a crash, a restart or a failover nothing waits
- * for its lease.  The lease is for a process that is there but does not move.
+ * for its lease.  The lease is for a process that is there but does not move;
+ * while that has a transaction open for the job, the job stays its own.
  *
  * A worker that vanished counts as an attempt, because the job may be what
  * killed it.  The first time the job is queued again at once; from then on it
@@ -101,6 +102,8 @@ give_back(const RunningJob *job, bool vanished, TimestampTz now)
 	int64 delay_ms = 0;
 	bool last = job->row.attempt >= job->row.max_attempts;
 
+	if (!sp_job_seize(&job->row, job->lease_until))
+		return false;
 	if (job->row.attempt > 1)
 		delay_ms = sp_backoff_ms(job->row.attempt - 1, sp_job_retry_base_ms, sp_job_retry_cap_ms,
 		                         pg_prng_double(&pg_global_prng_state));

@@ -13,6 +13,6 @@ extern void sp_job_worker_init(void);
 /* For job_worker.c and job_launcher.c: SIGTERM asks to stop. */
 extern void sp_job_worker_signals(void);
 
-#define SP_JOB_WORKER_FUNCTION "spotai_job_worker_main"
+#define SP_JOB_WORKER_MAIN "spotai_job_worker_main"
 
 #endif /* SP_PG_JOB_WORKER_H */
