@@ -19,6 +19,6 @@ extern void sp_job_check_kind(const char *kind);
 extern void sp_job_check_args(Jsonb *args);
 
 /* 42704; the same for a job of another tenant as for one that never was. */
-extern void sp_job_no_such_job(const pg_uuid_t *id) pg_attribute_noreturn();
+extern void sp_job_no_such_job(const pg_uuid_t *id) __attribute__((noreturn));
 
 #endif /* SP_PG_JOB_SUBMIT_H */

@@ -95,7 +95,7 @@ stem_names(Datum track_id)
 }
 
 static void
-pg_attribute_noreturn() complain_about_stems(Datum track_id)
+complain_about_stems(Datum track_id)
 {
 	char *names = stem_names(track_id);
 
