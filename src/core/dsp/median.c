@@ -11,6 +11,7 @@
  */
 #include "core/dsp/median.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "core/sp_simd.h"
@@ -111,6 +112,16 @@ sp_median_slide(const SpMedian *m, float *out, const float *in, size_t n, float 
 	for (size_t r = 0; r < m->k; r++)
 		rows[r] = scratch + r;
 	sp_median_run(m, out, rows, n);
+}
+
+size_t
+sp_median_odd(double width)
+{
+	double half = floor(width / 2.0);
+
+	if (!(half >= 1.0))
+		return 3;
+	return half >= SP_MEDIAN_MAX_ROWS / 2 ? SP_MEDIAN_MAX_ROWS : 2 * (size_t) half + 1;
 }
 
 /* Writes the comparators that sort k wires to net, or only counts them if net is NULL. */

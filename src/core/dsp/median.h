@@ -34,4 +34,7 @@ void sp_median_run(const SpMedian *m, float *out, const float *const *rows, size
  */
 void sp_median_slide(const SpMedian *m, float *out, const float *in, size_t n, float *scratch);
 
+/* The odd number nearest to width, at least 3 and at most SP_MEDIAN_MAX_ROWS. */
+size_t sp_median_odd(double width);
+
 #endif /* SP_MEDIAN_H */
