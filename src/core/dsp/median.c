@@ -35,7 +35,9 @@ struct SpMedian
 
 static size_t sort_network(Comparator *net, size_t k);
 static size_t keep_middle(Comparator *net, size_t count, size_t middle);
-static void run_network(const Comparator *net, size_t count, float (*v)[LANES]);
+static void run_blocks(const Comparator *net, size_t count, size_t k, float *restrict out,
+                       const float *const *rows, size_t n);
+static inline void run_network(const Comparator *net, size_t count, float (*v)[LANES]);
 
 SpStatus
 sp_median_new(const SpEnv *env, size_t k, SpMedian **out)
@@ -79,20 +81,17 @@ sp_median_rows(const SpMedian *m)
 void
 sp_median_run(const SpMedian *m, float *out, const float *const *rows, size_t n)
 {
-	float v[SP_MEDIAN_MAX_ROWS][LANES] __attribute__((aligned(SP_ALIGN)));
+	size_t whole = n / LANES * LANES;
+	float tail[SP_MEDIAN_MAX_ROWS][LANES] __attribute__((aligned(SP_ALIGN)));
 
-	for (size_t i = 0; i < n; i += LANES)
-	{
-		size_t width = n - i < LANES ? n - i : LANES;
-
-		for (size_t r = 0; r < m->k; r++)
-		{
-			memcpy(v[r], rows[r] + i, width * sizeof(float));
-			memset(v[r] + width, 0, (LANES - width) * sizeof(float));
-		}
-		run_network(m->net, m->count, v);
-		memcpy(out + i, v[m->k / 2], width * sizeof(float));
-	}
+	run_blocks(m->net, m->count, m->k, out, rows, whole);
+	if (whole == n)
+		return;
+	memset(tail, 0, m->k * sizeof(*tail));
+	for (size_t r = 0; r < m->k; r++)
+		memcpy(tail[r], rows[r] + whole, (n - whole) * sizeof(float));
+	run_network(m->net, m->count, tail);
+	memcpy(out + whole, tail[m->k / 2], (n - whole) * sizeof(float));
 }
 
 void
@@ -177,7 +176,23 @@ keep_middle(Comparator *net, size_t count, size_t middle)
 	return count - first;
 }
 
+/* n is a multiple of LANES. */
 SP_CLONES static void
+run_blocks(const Comparator *net, size_t count, size_t k, float *restrict out,
+           const float *const *rows, size_t n)
+{
+	float v[SP_MEDIAN_MAX_ROWS][LANES] __attribute__((aligned(SP_ALIGN)));
+
+	for (size_t i = 0; i < n; i += LANES)
+	{
+		for (size_t r = 0; r < k; r++)
+			memcpy(v[r], rows[r] + i, sizeof(v[r]));
+		run_network(net, count, v);
+		memcpy(out + i, v[k / 2], sizeof(v[0]));
+	}
+}
+
+static inline __attribute__((always_inline)) void
 run_network(const Comparator *net, size_t count, float (*v)[LANES])
 {
 	for (size_t c = 0; c < count; c++)
