@@ -462,7 +462,8 @@ static const BadAudio BAD_CONTENTS[] = {
 	{"opus_damaged", SP_ERR_BAD_DATA, "checksum"},
 	{"mp3_truncated", SP_ERR_BAD_DATA, "holds only"},
 	{"mp3_damaged", SP_ERR_BAD_DATA, "damaged at byte"},
-	{"mp3_changes_rate", SP_ERR_UNSUPPORTED, "changes from"},
+	{"mp3_changes_rate", SP_ERR_UNSUPPORTED, "to 48000 Hz"},
+	{"mp3_changes_channels", SP_ERR_UNSUPPORTED, "and 1 at byte"},
 };
 #define BAD_CONTENT_COUNT ((int) (sizeof(BAD_CONTENTS) / sizeof(BAD_CONTENTS[0])))
 
@@ -627,8 +628,10 @@ put_bad_mp3(AudioBytes *b, const char *name)
 	}
 	else
 	{
+		bool rate = strcmp(name, "changes_rate") == 0;
+
 		put_good(b, GOOD_MP3, 44100, 2, 44100);
-		put_good(b, GOOD_MP3, 48000, 2, 48000);
+		put_good(b, GOOD_MP3, rate ? 48000 : 44100, rate ? 2 : 1, 48000);
 	}
 }
 
