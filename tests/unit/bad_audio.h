@@ -390,6 +390,8 @@ static const struct
 	{{"zeros", SP_ERR_BAD_DATA, "no known"}, 0, 1, "\0"},
 	{{"id3_alone", SP_ERR_BAD_DATA, "ID3"}, 0, 10, "ID3\4\0\0\0\0\x7F\x7F"},
 	{{"ogg_speex", SP_ERR_UNSUPPORTED, "Speex"}, 0, 0, ""},
+	{{"ogg_flac", SP_ERR_UNSUPPORTED, "FLAC in Ogg"}, 0, 0, ""},
+	{{"mp3_free_format", SP_ERR_UNSUPPORTED, "free format"}, 0, 4, "\xFF\xFB\x00\x44"},
 };
 #define BAD_MAGIC_COUNT ((int) (sizeof(BAD_MAGICS) / sizeof(BAD_MAGICS[0])))
 
@@ -399,12 +401,14 @@ put_magic(AudioBytes *b, int i)
 	bool text = strcmp(BAD_MAGICS[i].want.word, "text") == 0 ||
 	            strcmp(BAD_MAGICS[i].want.word, "HTML") == 0;
 
-	if (strcmp(BAD_MAGICS[i].want.word, "Speex") == 0)
+	if (strncmp(BAD_MAGICS[i].want.name, "ogg_", 4) == 0)
 	{
 		put_tag(b, "OggS");
 		put_fill(b, 0, 22);
 		put_le(b, 0x5001, 2); /* one segment of 80 bytes */
-		put_tag(b, "Speex   ");
+		put_tag(b, strcmp(BAD_MAGICS[i].want.name, "ogg_flac") == 0 ? "\x7F"
+		                                                              "FLAC\1\1\1"
+		                                                            : "Speex   ");
 		put_fill(b, 0, 72);
 		return;
 	}
