@@ -165,7 +165,7 @@ encode(const Piece *p, SpAudioFormat format, int bits, double level)
 {
 	SpEncoderSpec spec = sp_encoder_default(format, p->rate_hz, p->channels);
 	SpSpool *sink;
-	SpEncoder *e;
+	SpEncoder *e = NULL;
 	SpFault fault;
 
 	spec.bits = bits;

@@ -390,6 +390,8 @@ static const struct
 	{{"zeros", SP_ERR_BAD_DATA, "no known"}, 0, 1, "\0"},
 	{{"id3_alone", SP_ERR_BAD_DATA, "ID3"}, 0, 10, "ID3\4\0\0\0\0\x7F\x7F"},
 	{{"ogg_speex", SP_ERR_UNSUPPORTED, "Speex"}, 0, 0, ""},
+	{{"ogg_flac", SP_ERR_UNSUPPORTED, "FLAC in Ogg"}, 0, 0, ""},
+	{{"mp3_free_format", SP_ERR_UNSUPPORTED, "free format"}, 0, 4, "\xFF\xFB\x00\x44"},
 };
 #define BAD_MAGIC_COUNT ((int) (sizeof(BAD_MAGICS) / sizeof(BAD_MAGICS[0])))
 
@@ -399,12 +401,14 @@ put_magic(AudioBytes *b, int i)
 	bool text = strcmp(BAD_MAGICS[i].want.word, "text") == 0 ||
 	            strcmp(BAD_MAGICS[i].want.word, "HTML") == 0;
 
-	if (strcmp(BAD_MAGICS[i].want.word, "Speex") == 0)
+	if (strncmp(BAD_MAGICS[i].want.name, "ogg_", 4) == 0)
 	{
 		put_tag(b, "OggS");
 		put_fill(b, 0, 22);
 		put_le(b, 0x5001, 2); /* one segment of 80 bytes */
-		put_tag(b, "Speex   ");
+		put_tag(b, strcmp(BAD_MAGICS[i].want.name, "ogg_flac") == 0 ? "\x7F"
+		                                                              "FLAC\1\1\1"
+		                                                            : "Speex   ");
 		put_fill(b, 0, 72);
 		return;
 	}
@@ -462,7 +466,8 @@ static const BadAudio BAD_CONTENTS[] = {
 	{"opus_damaged", SP_ERR_BAD_DATA, "checksum"},
 	{"mp3_truncated", SP_ERR_BAD_DATA, "holds only"},
 	{"mp3_damaged", SP_ERR_BAD_DATA, "damaged at byte"},
-	{"mp3_changes_rate", SP_ERR_UNSUPPORTED, "changes from"},
+	{"mp3_changes_rate", SP_ERR_UNSUPPORTED, "to 48000 Hz"},
+	{"mp3_changes_channels", SP_ERR_UNSUPPORTED, "and 1 at byte"},
 };
 #define BAD_CONTENT_COUNT ((int) (sizeof(BAD_CONTENTS) / sizeof(BAD_CONTENTS[0])))
 
@@ -627,8 +632,10 @@ put_bad_mp3(AudioBytes *b, const char *name)
 	}
 	else
 	{
+		bool rate = strcmp(name, "changes_rate") == 0;
+
 		put_good(b, GOOD_MP3, 44100, 2, 44100);
-		put_good(b, GOOD_MP3, 48000, 2, 48000);
+		put_good(b, GOOD_MP3, rate ? 48000 : 44100, rate ? 2 : 1, 48000);
 	}
 }
 

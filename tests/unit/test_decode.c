@@ -5,6 +5,8 @@
  */
 #include "core/audio/decode.h"
 
+#include "core/audio/measure.h"
+
 #include "unit/bad_audio.h"
 #include "unit/check.h"
 
@@ -356,6 +358,46 @@ check_failures_of_host(void)
 	}
 }
 
+/*
+ * EBU Tech 3341, case 1: a stereo 1 kHz sine of -20 LUFS peaks at -20 dB in
+ * both channels, so its RMS is 3.01 dB less.
+ */
+static void
+check_ebu(void)
+{
+	const char *shared = getenv("SPOTAI_SHARED");
+	SpMeasure m;
+	SpAudioInfo info;
+	SpFault fault;
+	AudioBytes b = {0};
+	char path[1024];
+	uint8_t block[4096];
+	size_t frames;
+	size_t n;
+	float *x;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/data/features/ebu/1kHz_sine_-20LUFS-16bit.flac",
+	         shared != NULL ? shared : "../shared");
+	f = fopen(path, "rb");
+	if (f == NULL)
+	{
+		printf("# SKIP no EBU test signals: %s\n", path);
+		return;
+	}
+	while ((n = fread(block, 1, sizeof(block), f)) > 0)
+		put_bytes(&b, block, n);
+	fclose(f);
+	CHECK(decode(&b, NULL, &info, &x, &frames, &fault) == SP_OK);
+	sp_measure_init(&m, info.channels);
+	/* A second in the middle of what was read: no fades. */
+	sp_measure_push(&m, x + 48000 * (size_t) info.channels, 48000);
+	CHECK_NEAR(sp_measure_peak_db(&m), -20, 0.1); /* the signal is dithered */
+	CHECK_NEAR(sp_measure_rms_db(&m), -23.01, 0.05);
+	free(x);
+	bytes_free(&b);
+}
+
 int
 main(void)
 {
@@ -366,5 +408,6 @@ main(void)
 	check_joined_mp3();
 	check_limits();
 	check_failures_of_host();
+	check_ebu();
 	return check_report();
 }

@@ -29,7 +29,6 @@ sp_claim(const SpEnv *env, SpCursor *cursor, SpAudioFormat format, SpClaim *clai
 			return sp_claim_flac(cursor, claim, fault);
 		case SP_AUDIO_VORBIS:
 		case SP_AUDIO_OPUS:
-		case SP_AUDIO_OGG_FLAC:
 			return sp_claim_ogg(env, cursor, format, claim, fault);
 		case SP_AUDIO_MP3:
 			return sp_claim_mpeg(cursor, claim, fault);
@@ -129,8 +128,9 @@ sp_claim_pcm(SpCursor *cursor, SpClaim *claim, SpSampleKind kind, int bits, bool
 	return SP_OK;
 }
 
-SpStatus
-sp_claim_streaminfo(const uint8_t *block, SpClaim *claim, SpFault *fault)
+/* FLAC's STREAMINFO block (34 bytes, RFC 9639 section 8.2). */
+static SpStatus
+read_streaminfo(const uint8_t *block, SpClaim *claim, SpFault *fault)
 {
 	uint64_t packed = get_be64(block + 10);
 	int64_t frames = (int64_t) (packed & 0xFFFFFFFFF);
@@ -160,5 +160,5 @@ sp_claim_flac(SpCursor *cursor, SpClaim *claim, SpFault *fault)
 	if ((head[4] & 0x7F) != 0 || (get_be32(head + 4) & 0xFFFFFF) != 34)
 		return sp_fault(fault, SP_ERR_BAD_DATA, "The file is damaged; get it again.",
 		                "The FLAC content does not begin with its stream info.");
-	return sp_claim_streaminfo(head + 8, claim, fault);
+	return read_streaminfo(head + 8, claim, fault);
 }

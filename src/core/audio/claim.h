@@ -86,7 +86,4 @@ SpStatus sp_claim_pcm(SpCursor *cursor, SpClaim *claim, SpSampleKind kind, int b
                       bool big_endian, int64_t frame_bytes, int64_t data_start,
                       int64_t claimed_bytes, SpFault *fault);
 
-/* FLAC's STREAMINFO block (34 bytes, RFC 9639 section 8.2). */
-SpStatus sp_claim_streaminfo(const uint8_t *block, SpClaim *claim, SpFault *fault);
-
 #endif /* SP_AUDIO_CLAIM_H */

@@ -115,10 +115,11 @@ judge_gap(SpCursor *cursor, const Walk *walk, int64_t at, int64_t *skip, SpFault
 	if (*skip > 0)
 		return SP_OK;
 	if (left >= 4 && sp_mpeg_parse(h, &other))
-		return sp_fault(fault, SP_ERR_UNSUPPORTED,
-		                "Convert it first, for example: ffmpeg -i in.mp3 out.flac",
-		                "The MP3 content changes from %d Hz to %d Hz at byte %lld.",
-		                walk->first.sample_rate_hz, other.sample_rate_hz, (long long) at);
+		return sp_fault(
+			fault, SP_ERR_UNSUPPORTED, "Convert it first, for example: ffmpeg -i in.mp3 out.flac",
+			"The MP3 content changes from %d Hz and %d channels to %d Hz and %d at byte %lld.",
+			walk->first.sample_rate_hz, walk->first.channels, other.sample_rate_hz, other.channels,
+			(long long) at);
 	if (resumes(cursor, walk, at) || left > MAX_TAIL)
 		return sp_fault(fault, SP_ERR_BAD_DATA,
 		                "Get the file again, or save what is there with: ffmpeg -i in.mp3 out.flac",

@@ -113,14 +113,14 @@ read_page(SpCursor *cursor, Walk *walk, int64_t at, SpFault *fault)
 	return SP_OK;
 }
 
-/* What the first packet says: Vorbis I 4.2.2, RFC 7845 section 5.1, FLAC in Ogg 1.0. */
+/* What the first packet says: Vorbis I 4.2.2, RFC 7845 section 5.1. */
 static SpStatus
 read_head(const Page *page, SpAudioFormat format, SpClaim *claim, SpFault *fault)
 {
 	const uint8_t *p = page->body;
 	int n = page->body_bytes;
 
-	claim->lossy = format != SP_AUDIO_OGG_FLAC;
+	claim->lossy = true;
 	if (format == SP_AUDIO_VORBIS && n >= 30)
 	{
 		claim->channels = p[11];
@@ -136,8 +136,6 @@ read_head(const Page *page, SpAudioFormat format, SpClaim *claim, SpFault *fault
 		snprintf(claim->codec, sizeof(claim->codec), "opus");
 		return SP_OK;
 	}
-	if (format == SP_AUDIO_OGG_FLAC && n >= 17 + 34)
-		return sp_claim_streaminfo(p + 17, claim, fault);
 	return damaged(0, "the codec's header is too short", fault);
 }
 
@@ -161,9 +159,9 @@ count_packets(const Page *page)
 }
 
 /*
- * Packets in front of the audio: identification, comment, setup; without setup
- * in Opus and (at least) FLAC.  libsndfile 1.2 leaks its Vorbis state when
- * they are cut, so it never sees such a file.
+ * Packets in front of the audio: identification, comment, and in Vorbis setup.
+ * libsndfile 1.2 leaks its Vorbis state when they are cut, so it never sees
+ * such a file.
  */
 static int
 header_packets(SpAudioFormat format)

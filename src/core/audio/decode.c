@@ -90,8 +90,8 @@ static SpStatus
 too_long(const SpAudioLimits *limits, const char *verb, double seconds, SpFault *fault)
 {
 	return sp_fault(fault, SP_ERR_TOO_LARGE, "Cut it into parts, or raise the limit of duration.",
-	                "The content %s more than %g seconds of audio; at most %g are allowed.",
-	                verb, floor(seconds), limits->max_seconds);
+	                "The content %s more than %g seconds of audio; at most %g are allowed.", verb,
+	                floor(seconds), limits->max_seconds);
 }
 
 /* claim->frames against max_seconds. */

@@ -52,5 +52,5 @@ bool
 sp_mpeg_same_stream(const SpMpegHeader *a, const SpMpegHeader *b)
 {
 	return a->version == b->version && a->layer == b->layer &&
-	       a->sample_rate_hz == b->sample_rate_hz;
+	       a->sample_rate_hz == b->sample_rate_hz && a->channels == b->channels;
 }

@@ -30,7 +30,7 @@ typedef struct SpMpegHeader
  */
 bool sp_mpeg_parse(const uint8_t *p, SpMpegHeader *header);
 
-/* Could both be frames of one stream?  Bit rate, padding and stereo mode may differ. */
+/* Could both be frames of one stream?  Bit rate, padding and the kind of stereo may differ. */
 bool sp_mpeg_same_stream(const SpMpegHeader *a, const SpMpegHeader *b);
 
 #endif /* SP_AUDIO_MPEG_H */

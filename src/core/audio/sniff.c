@@ -113,10 +113,11 @@ static const Magic MAGICS[] = {
 static const Magic OGG_MAGICS[] = {
 	READ(0, "\x01vorbis", SP_AUDIO_VORBIS),
 	READ(0, "OpusHead", SP_AUDIO_OPUS),
-	READ(0,
-         "\x7F"
-         "FLAC",
-         SP_AUDIO_OGG_FLAC),
+	REFUSE(0,
+           "\x7F"
+           "FLAC",
+           "FLAC in Ogg",
+           "Take it out, without loss, for example: ffmpeg -i in.oga -c copy out.flac"),
 	REFUSE(0, "Speex   ", "Speex speech in Ogg", CONVERT),
 	REFUSE(0, "\x80theora", "an Ogg video", CONVERT),
 	REFUSE(0, "fishead", "an Ogg file with several streams", CONVERT),
@@ -264,6 +265,9 @@ refuse_unknown(const uint8_t *head, size_t n, SpFault *fault)
 	if (is_adts(head, n))
 		return refuse(fault, "AAC audio (ADTS)",
 		              "Convert it first, for example: ffmpeg -i in.aac out.flac");
+	/* Bit rate 0: frames whose length a header does not tell, which no encoder makes unasked. */
+	if (n >= 4 && head[0] == 0xFF && (head[1] & 0xE6) == 0xE2 && (head[2] & 0xF0) == 0)
+		return refuse(fault, "an MP3 of free format", CONVERT);
 	if (is_transport_stream(head, n))
 		return refuse(fault, "an MPEG transport stream", CONVERT);
 	if (is_text(head, n))
@@ -276,7 +280,7 @@ refuse_unknown(const uint8_t *head, size_t n, SpFault *fault)
 		              "decode(text, 'base64') first.");
 	}
 	if (is_tag(head, "OggS"))
-		return refuse(fault, "an Ogg file without Vorbis, Opus or FLAC in front", CONVERT);
+		return refuse(fault, "an Ogg file without Vorbis or Opus in front", CONVERT);
 	return sp_fault(fault, SP_ERR_BAD_DATA, NO_AUDIO, "The content is of no known audio format.");
 }
 
@@ -364,8 +368,8 @@ sp_sniff(const SpEnv *env, SpSpool *spool, SpSniff *out, SpFault *fault)
 	return st;
 }
 
-static const char *const NAMES[] = {"none", "wav", "w64", "flac", "ogg",
-                                    "opus", "oga", "mp3", "aiff", "caf"};
+static const char *const NAMES[] = {"none", "wav", "w64",  "flac", "ogg",
+                                    "opus", "mp3", "aiff", "caf"};
 _Static_assert(sizeof(NAMES) / sizeof(NAMES[0]) == SP_AUDIO_CAF + 1, "a name for each format");
 
 const char *

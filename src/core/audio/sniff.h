@@ -13,18 +13,17 @@
 typedef enum SpAudioFormat
 {
 	SP_AUDIO_NONE = 0,
-	SP_AUDIO_WAV,      /* W  RIFF, RIFX, RF64, BW64 */
-	SP_AUDIO_W64,      /*    Sony Wave64 */
-	SP_AUDIO_FLAC,     /* W */
-	SP_AUDIO_VORBIS,   /* W  in Ogg */
-	SP_AUDIO_OPUS,     /* W  in Ogg */
-	SP_AUDIO_OGG_FLAC, /*    FLAC in Ogg */
-	SP_AUDIO_MP3,      /* W  MPEG 1/2/2.5 audio, layer III */
-	SP_AUDIO_AIFF,     /*    AIFF and AIFC */
-	SP_AUDIO_CAF       /*    Core Audio */
+	SP_AUDIO_WAV,    /* W  RIFF, RIFX, RF64, BW64 */
+	SP_AUDIO_W64,    /*    Sony Wave64 */
+	SP_AUDIO_FLAC,   /* W */
+	SP_AUDIO_VORBIS, /* W  in Ogg */
+	SP_AUDIO_OPUS,   /* W  in Ogg */
+	SP_AUDIO_MP3,    /* W  MPEG 1/2/2.5 audio, layer III */
+	SP_AUDIO_AIFF,   /*    AIFF and AIFC */
+	SP_AUDIO_CAF     /*    Core Audio */
 } SpAudioFormat;
 
-/* "wav", "w64", "flac", "ogg", "opus", "oga", "mp3", "aiff", "caf"; "none" for the rest. */
+/* "wav", "w64", "flac", "ogg", "opus", "mp3", "aiff", "caf"; "none" for the rest. */
 const char *sp_audio_format_name(SpAudioFormat format);
 
 /*
