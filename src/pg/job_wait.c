@@ -67,7 +67,6 @@ look(Datum tenant, const pg_uuid_t *id, MemoryContext caller, bool *ended)
 	int rc = SPI_execute_snapshot(look_plan(), args, NULL, latest, InvalidSnapshot, true, false, 1);
 
 	UnregisterSnapshot(latest);
-
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "could not look at a job: %s", SPI_result_code_string(rc));
 	if (SPI_processed == 0)
