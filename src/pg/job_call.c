@@ -34,30 +34,49 @@ check_call(FunctionCallInfo fcinfo)
 		                errmsg("the number of jobs must be 0 or more")));
 }
 
-/* spotai.run_jobs(max_jobs integer) */
-Datum
-spotai_run_jobs(PG_FUNCTION_ARGS)
+static void
+run(SpJobRunner *runner, int left)
 {
-	SpJobRunner runner;
-	int left;
-
-	check_call(fcinfo);
-	left = PG_GETARG_INT32(0);
-	SPI_connect_ext(SPI_OPT_NONATOMIC);
-	/* the portal's memory outlives the transactions of a procedure */
-	sp_job_runner_init(&runner, true, PortalContext);
-	/* the transaction of the CALL itself has a snapshot: begin with a new one */
-	SPI_commit();
-	MemoryContextSwitchTo(runner.home);
 	while (left > 0)
 	{
-		int count = sp_job_run_due(&runner, left);
+		int count = sp_job_run_due(runner, left);
 
 		if (count == 0)
 			break;
 		left -= count;
 		CHECK_FOR_INTERRUPTS();
 	}
+}
+
+/* spotai.run_jobs(max_jobs integer) */
+Datum
+spotai_run_jobs(PG_FUNCTION_ARGS)
+{
+	SpJobRunner runner;
+
+	check_call(fcinfo);
+	SPI_connect_ext(SPI_OPT_NONATOMIC);
+	/* the portal's memory outlives the transactions of a procedure */
+	sp_job_runner_init(&runner, true, PortalContext);
+	/* the transaction of the CALL itself has a snapshot: begin with a new one */
+	SPI_commit();
+	MemoryContextSwitchTo(runner.home);
+	PG_TRY();
+	{
+		run(&runner, PG_GETARG_INT32(0));
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		/* no error may leave us inside a subtransaction of ours */
+		MemoryContextSwitchTo(runner.context);
+		error = CopyErrorData();
+		FlushErrorState();
+		sp_job_runner_abort(&runner);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
 	SPI_finish();
 	MemoryContextDelete(runner.context);
 	PG_RETURN_VOID();

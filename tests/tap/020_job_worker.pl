@@ -117,6 +117,8 @@ is(one("SELECT count(*), max(j.fence), max(j.attempt) FROM finished JOIN spotai.
 	'1|2|2', 'and finished once');
 is(one("SELECT count(*) FROM pg_stat_activity WHERE pid = $stale"), '1', 'the stale worker goes on with other work');
 
+one('DROP FUNCTION log_finish CASCADE');
+
 # --- roles
 one(q(CREATE ROLE musician LOGIN;
 	GRANT USAGE ON SCHEMA spotai, _spotai TO musician;
