@@ -72,7 +72,7 @@ stage() {
     dir=$(private_dir stage)
     rm -rf "${dir:?}"/*
     mkdir -p "$dir/results" "$dir/isolation" "$dir/demo"
-    for part in sql expected tests migrations demo/song; do
+    for part in sql expected tests scripts migrations demo/song; do
         if [ -d $part ]; then cp -a $part "$dir/$(dirname $part)/"; fi
     done
     if am_root; then chown -R postgres: "$dir"; fi
@@ -128,7 +128,7 @@ step_tap() {
     compgen -G 'tests/tap/*.pl' > /dev/null || { skipped tap "no files"; return; }
     as_pg bash -c 'cd "$1" && shift && exec "$@"' - "$STAGE" env \
         PG_CONFIG="$PG_CONFIG" PATH="$PG_BIN:$PATH" SPOTAI_SHARED="${SPOTAI_SHARED:-}" SPOTAI_ROOT="$STAGE" \
-        PG_REGRESS="$(pgxs_dir)/src/test/regress/pg_regress" TESTDATADIR="$STAGE/tmp_check" TESTLOGDIR="$STAGE/tmp_check/log" \
+        PG_REGRESS="$(pgxs_dir)/src/test/regress/pg_regress" TESTDIR="$STAGE" TESTDATADIR="$STAGE/tmp_check" TESTLOGDIR="$STAGE/tmp_check/log" \
         PERL5LIB="$STAGE/tests/tap/lib:$(pgxs_dir)/src/test/perl" \
         prove --timer tests/tap/*.pl 2>&1 | tee "$log" || true
     # "tests/tap/x.pl .. ok 123 ms", "... skipped: why", anything else failed
