@@ -130,7 +130,7 @@ step_tap() {
         PG_CONFIG="$PG_CONFIG" PATH="$PG_BIN:$PATH" SPOTAI_SHARED="${SPOTAI_SHARED:-}" SPOTAI_ROOT="$STAGE" \
         PG_REGRESS="$(pgxs_dir)/src/test/regress/pg_regress" TESTDIR="$STAGE" TESTDATADIR="$STAGE/tmp_check" TESTLOGDIR="$STAGE/tmp_check/log" \
         PERL5LIB="$STAGE/tests/tap/lib:$(pgxs_dir)/src/test/perl" \
-        prove --timer tests/tap/*.pl 2>&1 | tee "$log" || true
+        prove --timer ${PROVE_FLAGS:-} tests/tap/*.pl 2>&1 | tee "$log" || true
     # "tests/tap/x.pl .. ok 123 ms", "... skipped: why", anything else failed
     sed -nE -e 's|^(\[[0-9:]+\] )?tests/tap/([^ ]+)\.pl \.+ +ok.*|ok tap/\2|p' \
         -e 's|^(\[[0-9:]+\] )?tests/tap/([^ ]+)\.pl \.+ +skipped:? ?(.*)|skip tap/\2 # \3|p' \
