@@ -172,7 +172,7 @@ run_step() {
     if [ "$bad" != 0 ]; then
         tail -n +$((before + 1)) "$RESULTS" | sed -nE 's/^not ok /           failed: /p'
         echo "           --- the end of $log"
-        tail -n 40 "$log" | sed 's/^/           /'
+        tail -n 40 "$log" | sed -e 's/^/           /' -e '$a\'
     fi
 }
 
@@ -191,7 +191,11 @@ finish() {
 
 main() {
     local step
-    need_packages build test
+    # a run of steps that need only a server and gcc installs no more than that
+    case " $* " in
+        "  " | *" lint "* | *" clang "* | *" tap "* | *" fuzz "*) need_packages build test ;;
+        *) need_packages build ;;
+    esac
     use_server
     echo "PostgreSQL $("$PG_CONFIG" --version | cut -d' ' -f2), $(gcc --version | head -1), $(nproc) cores"
     STAGE=$(stage)
