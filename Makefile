@@ -24,7 +24,7 @@ endif
 INSTALL_SQL = migrations/$(EXTENSION)--$(EXTVERSION).sql
 CODE_SQL    = $(sort $(wildcard migrations/code/*.sql))
 SCHEMA_SQL  = $(sort $(wildcard migrations/schema/*.sql))
-DATA        = $(wildcard migrations/*--*--*.sql)
+DATA        = $(wildcard migrations/*--*--*.sql migrations/frozen/*.sql)
 DATA_built  = $(INSTALL_SQL)
 
 REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
@@ -55,7 +55,7 @@ $(PG_OBJS): CFLAGS += -Wno-unused-parameter -Wno-sign-compare
 $(OBJS): $(SRC_HEADERS)
 
 $(INSTALL_SQL): $(CODE_SQL) $(SCHEMA_SQL) scripts/assemble_sql.sh $(EXTENSION).control
-	scripts/assemble_sql.sh > $@
+	@scripts/assemble_sql.sh > $@
 
 .PHONY: help dev dev-stop test lint docs bench matrix bare fuzz build-unit check-unit
 help:
@@ -70,23 +70,23 @@ help:
 	@echo 'make bare        make dev and make test in an empty Debian 12 root'
 	@echo 'make all, install, installcheck, clean   as with any extension (PGXS)'
 dev:
-	scripts/dev.sh
+	@scripts/dev.sh
 dev-stop:
-	scripts/dev.sh stop
+	@scripts/dev.sh stop
 test:
-	scripts/test.sh
+	@scripts/test.sh
 lint:
-	tests/lint/run.sh
+	@tests/lint/run.sh
 docs:
-	scripts/docs.sh
+	@scripts/docs.sh
 bench:
-	scripts/bench.sh
+	@scripts/bench.sh
 matrix:
-	scripts/matrix.sh
+	@scripts/matrix.sh
 bare:
-	scripts/bare.sh
+	@scripts/bare.sh
 fuzz:
-	tests/fuzz/run.sh $(or $(FUZZ_SECONDS),600)
+	@tests/fuzz/run.sh $(or $(FUZZ_SECONDS),600)
 
 # The core stands on its own: no PostgreSQL include path here.
 SAN_FLAGS = -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all

@@ -72,7 +72,7 @@ stage() {
     dir=$(private_dir stage)
     rm -rf "${dir:?}"/*
     mkdir -p "$dir/results" "$dir/isolation" "$dir/demo"
-    for part in sql expected tests migrations demo/song; do
+    for part in sql expected tests scripts migrations demo/song; do
         if [ -d $part ]; then cp -a $part "$dir/$(dirname $part)/"; fi
     done
     if am_root; then chown -R postgres: "$dir"; fi
@@ -128,9 +128,9 @@ step_tap() {
     compgen -G 'tests/tap/*.pl' > /dev/null || { skipped tap "no files"; return; }
     as_pg bash -c 'cd "$1" && shift && exec "$@"' - "$STAGE" env \
         PG_CONFIG="$PG_CONFIG" PATH="$PG_BIN:$PATH" SPOTAI_SHARED="${SPOTAI_SHARED:-}" SPOTAI_ROOT="$STAGE" \
-        PG_REGRESS="$(pgxs_dir)/src/test/regress/pg_regress" TESTDATADIR="$STAGE/tmp_check" TESTLOGDIR="$STAGE/tmp_check/log" \
+        PG_REGRESS="$(pgxs_dir)/src/test/regress/pg_regress" TESTDIR="$STAGE" TESTDATADIR="$STAGE/tmp_check" TESTLOGDIR="$STAGE/tmp_check/log" \
         PERL5LIB="$STAGE/tests/tap/lib:$(pgxs_dir)/src/test/perl" \
-        prove --timer tests/tap/*.pl 2>&1 | tee "$log" || true
+        prove --timer ${PROVE_FLAGS:-} tests/tap/*.pl 2>&1 | tee "$log" || true
     # "tests/tap/x.pl .. ok 123 ms", "... skipped: why", anything else failed
     sed -nE -e 's|^(\[[0-9:]+\] )?tests/tap/([^ ]+)\.pl \.+ +ok.*|ok tap/\2|p' \
         -e 's|^(\[[0-9:]+\] )?tests/tap/([^ ]+)\.pl \.+ +skipped:? ?(.*)|skip tap/\2 # \3|p' \
@@ -172,7 +172,7 @@ run_step() {
     if [ "$bad" != 0 ]; then
         tail -n +$((before + 1)) "$RESULTS" | sed -nE 's/^not ok /           failed: /p'
         echo "           --- the end of $log"
-        tail -n 40 "$log" | sed 's/^/           /'
+        tail -n 40 "$log" | sed -e 's/^/           /' -e '$a\'
     fi
 }
 
@@ -191,7 +191,11 @@ finish() {
 
 main() {
     local step
-    need_packages build test
+    # a run of steps that need only a server and gcc installs no more than that
+    case " $* " in
+        "  " | *" lint "* | *" clang "* | *" tap "* | *" fuzz "*) need_packages build test ;;
+        *) need_packages build ;;
+    esac
     use_server
     echo "PostgreSQL $("$PG_CONFIG" --version | cut -d' ' -f2), $(gcc --version | head -1), $(nproc) cores"
     STAGE=$(stage)

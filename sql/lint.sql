@@ -30,6 +30,10 @@ LANGUAGE sql AS $$
     FROM pg_depend d JOIN pg_extension e ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid
     WHERE e.extname = 'spotai' AND d.deptype = 'e'
       AND obj_description(d.objid, d.classid::regclass::name) IS NULL
+      -- PostgreSQL 16 and later also count the types that come with a table or a type
+      AND NOT EXISTS (SELECT FROM pg_type t LEFT JOIN pg_class c ON c.oid = t.typrelid
+                      WHERE d.classid = 'pg_type'::regclass AND t.oid = d.objid
+                        AND (t.typcategory = 'A' OR c.relkind IN ('r', 'p', 'v', 'm', 'f')))
     UNION ALL
     -- a function whose names are looked up in the caller's search_path runs the caller's code
     SELECT 'no search_path', p.oid::regprocedure::text
