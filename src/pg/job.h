@@ -59,7 +59,7 @@ extern void sp_job_tx_commit(SpJob *job);
 /*
  * Between steps of computation, at least every 50 ms.  fraction is the share of
  * the work done, 0 to 1; message, which may be NULL to leave it, is one short
- * phrase for the user.  Both become visible in spotai.job within a second.
+ * phrase for the user.  Both become visible in spotai.job a moment later.
  * Throws when the job was canceled, when another worker has taken it over, and
  * when this process is asked to stop.  Inside a transaction it may be called,
  * too, and then only looks whether to stop; nobody can take the job over there.

@@ -38,7 +38,7 @@
 #define LIGHT_BATCH 250
 
 /* A running job shows its progress and renews its lease. */
-#define RENEW_INTERVAL_US INT64CONST(1000000)
+#define RENEW_INTERVAL_US INT64CONST(250000)
 
 /* It looks whether it was canceled, where no shared memory tells it. */
 #define CHECK_INTERVAL_US INT64CONST(100000)
