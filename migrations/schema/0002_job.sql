@@ -74,7 +74,7 @@ COMMENT ON COLUMN spotai.job.priority IS 'larger is sooner';
 COMMENT ON COLUMN spotai.job.run_at IS 'not before this time; moved into the future by a retry';
 COMMENT ON COLUMN spotai.job.attempt IS 'attempts begun; one that was handed back because its worker was stopped does not count';
 COMMENT ON COLUMN spotai.job.max_attempts IS 'attempts after which the job is dead';
-COMMENT ON COLUMN spotai.job.progress IS 'share of the work that is done, 0 to 1; written about once a second';
+COMMENT ON COLUMN spotai.job.progress IS 'share of the work that is done, 0 to 1; written a few times a second while the job runs';
 COMMENT ON COLUMN spotai.job.message IS 'what the job is doing, for people';
 COMMENT ON COLUMN spotai.job.result IS 'what the kind answers when it succeeds';
 COMMENT ON COLUMN spotai.job.error IS 'why the last attempt ended, with detail and hint; null after success';

@@ -50,7 +50,7 @@ define_job_settings(void)
 	DefineCustomIntVariable("spotai.job_lease_s",
 	                        "Time after which a running job whose worker gave no sign of life is "
 	                        "taken over.",
-	                        "Workers give one every second; a worker that has ended is noticed "
+	                        "Workers give several a second; a worker that has ended is noticed "
 	                        "without waiting for this.",
 	                        &sp_job_lease_s, 30, 3, 86400, PGC_USERSET, GUC_UNIT_S, NULL, NULL,
 	                        NULL);

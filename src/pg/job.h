@@ -59,7 +59,7 @@ extern void sp_job_tx_commit(SpJob *job);
 /*
  * Between steps of computation, at least every 50 ms.  fraction is the share of
  * the work done, 0 to 1; message, which may be NULL to leave it, is one short
- * phrase for the user.  Both become visible in spotai.job within a second.
+ * phrase for the user.  Both become visible in spotai.job a moment later.
  * Throws when the job was canceled, when another worker has taken it over, and
  * when this process is asked to stop.  Inside a transaction it may be called,
  * too, and then only looks whether to stop; nobody can take the job over there.
@@ -76,10 +76,11 @@ extern int sp_job_attempt(const SpJob *job);
 
 /*
  * Members of args.  A missing or null member answers the default; one of
- * another type throws 22023.  Strings are palloc'd.
+ * another type throws 22023, an integer out of range 22003.  Strings are palloc'd.
  */
 extern char *sp_job_arg_text(Jsonb *args, const char *name, const char *missing);
 extern double sp_job_arg_number(Jsonb *args, const char *name, double missing);
+extern int32 sp_job_arg_integer(Jsonb *args, const char *name, int32 missing);
 extern bool sp_job_arg_bool(Jsonb *args, const char *name, bool missing);
 
 /* A required uuid member; throws 22023 when it is missing or is no uuid. */

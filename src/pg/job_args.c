@@ -47,6 +47,16 @@ sp_job_arg_number(Jsonb *args, const char *name, double missing)
 	return DatumGetFloat8(DirectFunctionCall1(numeric_float8, NumericGetDatum(value->val.numeric)));
 }
 
+int32
+sp_job_arg_integer(Jsonb *args, const char *name, int32 missing)
+{
+	JsonbValue *value = find_member(args, name, jbvNumeric, "a number");
+
+	if (value == NULL)
+		return missing;
+	return DatumGetInt32(DirectFunctionCall1(numeric_int4, NumericGetDatum(value->val.numeric)));
+}
+
 bool
 sp_job_arg_bool(Jsonb *args, const char *name, bool missing)
 {

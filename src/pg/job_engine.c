@@ -12,6 +12,7 @@
 
 #include "common/pg_prng.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
@@ -37,7 +38,7 @@
 #define LIGHT_BATCH 250
 
 /* A running job shows its progress and renews its lease. */
-#define RENEW_INTERVAL_US INT64CONST(1000000)
+#define RENEW_INTERVAL_US INT64CONST(250000)
 
 /* It looks whether it was canceled, where no shared memory tells it. */
 #define CHECK_INTERVAL_US INT64CONST(100000)
@@ -170,7 +171,8 @@ sp_job_tick(SpJob *job, double fraction, const char *message)
 	stop_if(job, true, sp_job_worker_take_cancel());
 	job->progress = Max(0.0, Min(fraction, 1.0));
 	if (message)
-		strlcpy(job->message, message, sizeof(job->message));
+		strlcpy(job->message, message,
+		        pg_mbcliplen(message, (int) strlen(message), MESSAGE_LENGTH - 1) + 1);
 	if (job->runner->open)
 		return;
 	if (now >= job->next_renewal)
@@ -355,7 +357,8 @@ sp_job_run_due(SpJobRunner *runner, int limit)
 		(void) sp_job_upkeep(runner);
 	sp_job_runner_open(runner);
 	runner->last_look = GetCurrentTimestamp();
-	count = sp_job_claim(Min(limit, LIGHT_BATCH), runner->last_look, runner->context, &rows);
+	count = sp_job_claim(Min(limit, LIGHT_BATCH), superuser_arg(runner->role), runner->last_look,
+	                     runner->context, &rows);
 	sp_job_runner_close(runner);
 	if (count == 0)
 		return 0;

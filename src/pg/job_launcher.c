@@ -168,7 +168,8 @@ spotai_job_launcher_main(Datum arg)
 	ManagedWorker *workers;
 	bool complained = false;
 
-	sp_job_worker_signals();
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	workers = MemoryContextAllocZero(TopMemoryContext, sizeof(ManagedWorker) * SP_JOB_MAX_WORKERS);

@@ -73,12 +73,13 @@ read_row(uint64 row, SpJobRow *job)
  * jobs are taken; the others are free again at commit.
  */
 static int
-claim(int limit, bool light_only, TimestampTz now, MemoryContext context, SpJobRow **rows)
+claim(int limit, bool everybody, bool light_only, TimestampTz now, MemoryContext context,
+      SpJobRow **rows)
 {
 	static SpQuery q = {
 		.text = "WITH head AS MATERIALIZED ("
 				"SELECT ctid, kind, args FROM spotai.job"
-				" WHERE state = 'queued' AND run_at <= $1"
+				" WHERE state = 'queued' AND run_at <= $1 AND ($7 OR submitted_by = current_user)"
 				" ORDER BY priority DESC, run_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
 				" UPDATE spotai.job SET state = 'running', attempt = attempt + 1,"
 				" fence = fence + 1, lease_until = $4, worker_pid = $5, worker_started_at = $6,"
@@ -86,15 +87,17 @@ claim(int limit, bool light_only, TimestampTz now, MemoryContext context, SpJobR
 				" WHERE ctid = ANY (ARRAY(SELECT ctid FROM head"
 				" WHERE $3 IS NULL OR (kind = ANY ($3) AND args = '{}')))"
 				" RETURNING tenant_id, id, fence, attempt, max_attempts, kind, args, submitted_by",
-		.nargs = 6,
-		.types = {TIMESTAMPTZOID, INT4OID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID}};
+		.nargs = 7,
+		.types = {TIMESTAMPTZOID, INT4OID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID,
+	              BOOLOID}};
 	Datum args[] = {TimestampTzGetDatum(now),
 	                Int32GetDatum(limit),
 	                light_only ? sp_job_light_kinds() : (Datum) 0,
 	                TimestampTzGetDatum(lease_end(now)),
 	                Int32GetDatum(MyProcPid),
-	                TimestampTzGetDatum(MyStartTimestamp)};
-	int count = (int) sp_pg_query(&q, args, light_only ? NULL : "  n   ", false);
+	                TimestampTzGetDatum(MyStartTimestamp),
+	                BoolGetDatum(everybody)};
+	int count = (int) sp_pg_query(&q, args, light_only ? NULL : "  n    ", false);
 	MemoryContext old = MemoryContextSwitchTo(context);
 
 	*rows = palloc(sizeof(SpJobRow) * Max(count, 1));
@@ -105,7 +108,7 @@ claim(int limit, bool light_only, TimestampTz now, MemoryContext context, SpJobR
 }
 
 int
-sp_job_claim(int limit, TimestampTz now, MemoryContext context, SpJobRow **rows)
+sp_job_claim(int limit, bool everybody, TimestampTz now, MemoryContext context, SpJobRow **rows)
 {
 	bool light;
 	int count = 0;
@@ -113,10 +116,10 @@ sp_job_claim(int limit, TimestampTz now, MemoryContext context, SpJobRow **rows)
 	if (!peek(now, &light))
 		return 0;
 	if (light)
-		count = claim(limit, true, now, context, rows);
+		count = claim(limit, everybody, true, now, context, rows);
 	/* others were faster, or the head is not ours to take: what is next? */
 	if (count == 0)
-		count = claim(1, false, now, context, rows);
+		count = claim(1, everybody, false, now, context, rows);
 	return count;
 }
 

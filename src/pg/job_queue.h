@@ -42,9 +42,10 @@ typedef enum SpJobEnd
 
 /*
  * Claim the best job that is due, or, when it is a light one, up to `limit`
- * light ones at once.  Rows are palloc'd in `context`; answers their number.
+ * light ones at once; everybody's, or only the current role's.  Rows are palloc'd in `context`; answers their number.
  */
-extern int sp_job_claim(int limit, TimestampTz now, MemoryContext context, SpJobRow **rows);
+extern int sp_job_claim(int limit, bool everybody, TimestampTz now, MemoryContext context,
+                        SpJobRow **rows);
 
 /* Light jobs have nothing to do: they succeed together. */
 extern void sp_job_succeed_batch(const SpJobRow *rows, int count, TimestampTz now);

@@ -39,7 +39,7 @@ typedef struct WorkerSlot
 {
 	Latch *latch; /* NULL: no worker here */
 	Oid database;
-	bool idle;
+	volatile bool idle; /* its worker reads it without the lock */
 	bool has_job;
 	pg_uuid_t job;        /* valid when has_job */
 	volatile bool cancel; /* set under the lock; its worker takes it without */
@@ -199,6 +199,12 @@ void
 sp_job_worker_busy(const pg_uuid_t *job)
 {
 	set_slot(false, job);
+}
+
+bool
+sp_job_worker_woken(void)
+{
+	return own_slot != NULL && !own_slot->idle;
 }
 
 bool

@@ -39,6 +39,12 @@ extern void sp_job_worker_idle(void);
 extern void sp_job_worker_busy(const pg_uuid_t *job);
 
 /*
+ * Was this worker woken since it declared itself idle?  The latch alone does
+ * not tell: waiting for a lock resets it.
+ */
+extern bool sp_job_worker_woken(void);
+
+/*
  * Was a cancel of this worker's job committed since the last call?  Cheap; the
  * table decides.
  */

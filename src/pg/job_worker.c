@@ -66,13 +66,6 @@ handle_stop(SIGNAL_ARGS)
 	errno = saved_errno;
 }
 
-void
-sp_job_worker_signals(void)
-{
-	pqsignal(SIGTERM, handle_stop);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-}
-
 static void
 doze(long ms)
 {
@@ -148,7 +141,8 @@ sleep_until_due(Worker *worker)
 	if (worker->runner.next_due != DT_NOEND)
 		ms = Min(ms, TimestampDifferenceMilliseconds(now, worker->runner.next_due));
 	pgstat_report_activity(STATE_IDLE, NULL);
-	if (ms > 0)
+	/* the latch may have been reset by a wait for a lock: look at what it stands for */
+	if (ms > 0 && !sp_job_worker_woken() && !ShutdownRequestPending && !ConfigReloadPending)
 		doze(ms);
 }
 
@@ -206,7 +200,8 @@ spotai_job_worker_main(Datum arg)
 	sigjmp_buf local_jump;
 	static Worker worker;
 
-	sp_job_worker_signals();
+	pqsignal(SIGTERM, handle_stop);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	BackgroundWorkerUnblockSignals();
 	worker.index = DatumGetInt32(arg);
 	worker.database = MemoryContextStrdup(TopMemoryContext, sp_job_database);

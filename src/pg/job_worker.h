@@ -10,9 +10,7 @@
 /* Register the launcher; called while shared_preload_libraries are loaded. */
 extern void sp_job_worker_init(void);
 
-/* For job_worker.c and job_launcher.c: SIGTERM asks to stop. */
-extern void sp_job_worker_signals(void);
-
+/* Entry point of a worker; its argument is the number of its slot. */
 #define SP_JOB_WORKER_MAIN "spotai_job_worker_main"
 
 #endif /* SP_PG_JOB_WORKER_H */

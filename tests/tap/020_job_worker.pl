@@ -44,11 +44,12 @@ is(one("SELECT spotai.wait('$job', '20 s')"), 'succeeded', 'a job for later is r
 is(one("SELECT started_at >= run_at AND started_at < run_at + interval '1 second' FROM spotai.job WHERE id = '$job'"),
 	't', 'when it is due, not when the queue is polled');
 
+# two workers: the first two start together
 my @order = split /\n/, one(q(
-	SELECT spotai.submit('noop', '{"seconds": 0.01}', priority => p) FROM unnest(ARRAY[1, 3, 2]) p;
+	SELECT spotai.submit('noop', '{"seconds": 0.2}', priority => p) FROM unnest(ARRAY[1, 3, 2]) p;
 	SELECT pg_sleep(2);
 	SELECT priority FROM (SELECT * FROM spotai.job ORDER BY created_at DESC LIMIT 3) s ORDER BY started_at));
-is(join(',', @order[-3 .. -1]), '3,2,1', 'more important jobs first');
+is($order[-1], '1', 'more important jobs first');
 
 # --- retry, failure, death
 $job = spotai_id($node, q('noop', '{"error": "53000", "times": 1}'));
