@@ -15,7 +15,7 @@ CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lfftw3 -lm
 WARNINGS  = -std=gnu11 -Wall -Wextra -Werror
 PG_CPPFLAGS = -I$(CURDIR)/src -DSPOTAI_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = $(WARNINGS) -Wno-declaration-after-statement -fvisibility=hidden
-SHLIB_LINK = $(CORE_LIBS)
+SHLIB_LINK = $(CORE_LIBS) -Wl,--version-script=src/pg/exports.map
 # The server's own CFLAGS are meant for gcc.
 ifneq ($(findstring clang,$(CC)),)
 PG_CFLAGS += -Wno-unknown-warning-option -Wno-ignored-optimization-argument -Wno-ignored-attributes

@@ -139,11 +139,14 @@ step_tap() {
 }
 
 step_fuzz() {
-    local status=0
-    [ -x tests/fuzz/run.sh ] || { skipped fuzz "no harness"; return; }
+    local status harness harnesses=(tests/fuzz/fuzz_*.c)
     command -v clang-14 > /dev/null || { skipped fuzz "clang-14 is not here"; return; }
-    tests/fuzz/run.sh "$FUZZ_SECONDS" || status=$?
-    verdict fuzz $status
+    for harness in "${harnesses[@]}"; do
+        harness=$(basename "$harness" .c)
+        status=0
+        tests/fuzz/run.sh $((FUZZ_SECONDS / ${#harnesses[@]})) "$harness" || status=$?
+        verdict "fuzz/${harness#fuzz_}" $status
+    done
 }
 
 step_docs() {

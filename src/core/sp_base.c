@@ -22,7 +22,7 @@ sp_alloc(const SpEnv *env, size_t n, size_t size)
 	char *aligned;
 
 	if (__builtin_mul_overflow(n, size, &bytes) ||
-		__builtin_add_overflow(bytes, sizeof(void *) + SP_ALIGN, &bytes))
+	    __builtin_add_overflow(bytes, sizeof(void *) + SP_ALIGN, &bytes))
 		return NULL;
 	raw = env->alloc(env->host, bytes);
 	if (raw == NULL)

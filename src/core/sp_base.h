@@ -19,13 +19,13 @@
 typedef enum SpStatus
 {
 	SP_OK = 0,
-	SP_ERR_BAD_ARG,		/* caller broke the documented contract: our bug */
-	SP_ERR_BAD_DATA,	/* outside input is damaged or lies about itself */
+	SP_ERR_BAD_ARG,     /* caller broke the documented contract: our bug */
+	SP_ERR_BAD_DATA,    /* outside input is damaged or lies about itself */
 	SP_ERR_UNSUPPORTED, /* outside input is of a known kind that we do not handle */
-	SP_ERR_TOO_LARGE,	/* outside input or a result exceeds a documented limit */
-	SP_ERR_NO_MEMORY,	/* env->alloc, or a library's own allocation, failed */
-	SP_ERR_IO,			/* a read or write failed; errno tells why */
-	SP_ERR_CANCELED		/* env->should_stop answered true */
+	SP_ERR_TOO_LARGE,   /* outside input or a result exceeds a documented limit */
+	SP_ERR_NO_MEMORY,   /* env->alloc, or a library's own allocation, failed */
+	SP_ERR_IO,          /* a read or write failed; errno tells why */
+	SP_ERR_CANCELED     /* env->should_stop answered true */
 } SpStatus;
 
 /*

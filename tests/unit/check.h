@@ -19,36 +19,36 @@
 static int check_failures = 0;
 static int check_count = 0;
 
-#define CHECK(cond) \
-	do \
-	{ \
-		check_count++; \
-		if (!(cond)) \
-		{ \
-			check_failures++; \
+#define CHECK(cond)                                                    \
+	do                                                                 \
+	{                                                                  \
+		check_count++;                                                 \
+		if (!(cond))                                                   \
+		{                                                              \
+			check_failures++;                                          \
 			printf("not ok - %s:%d: %s\n", __FILE__, __LINE__, #cond); \
-		} \
+		}                                                              \
 	} while (0)
 
 /* |a - b| <= tol, printing both values when it does not hold. */
-#define CHECK_NEAR(a, b, tol) \
-	do \
-	{ \
-		double check_a = (a), check_b = (b); \
-		check_count++; \
-		if (!(fabs(check_a - check_b) <= (tol))) \
-		{ \
-			check_failures++; \
+#define CHECK_NEAR(a, b, tol)                                                                      \
+	do                                                                                             \
+	{                                                                                              \
+		double check_a = (a), check_b = (b);                                                       \
+		check_count++;                                                                             \
+		if (!(fabs(check_a - check_b) <= (tol)))                                                   \
+		{                                                                                          \
+			check_failures++;                                                                      \
 			printf("not ok - %s:%d: %s = %.9g, %s = %.9g, tolerance %g\n", __FILE__, __LINE__, #a, \
-				   check_a, #b, check_b, (double) (tol)); \
-		} \
+			       check_a, #b, check_b, (double) (tol));                                          \
+		}                                                                                          \
 	} while (0)
 
 static inline int
 check_report(void)
 {
 	printf("%s: %d checks, %d failed\n", check_failures ? "FAILED" : "ok", check_count,
-		   check_failures);
+	       check_failures);
 	return check_failures != 0;
 }
 
