@@ -18,7 +18,7 @@
  *
  * An error may be thrown anywhere.  The engine then aborts the transaction, if
  * one is open, and decides by the SQLSTATE: bad input (classes 0A, 22, 28, 42,
- * 54 and P0002) fails the job for good, anything else is tried again later.
+ * 54, P0002 and 58P02) fails the job for good, anything else is tried again later.
  * Locks, buffers and SPI results end with the transaction they were taken in.
  *
  * Memory: outside a transaction CurrentMemoryContext is the job's own; it

@@ -200,7 +200,7 @@ succeed(SpJob *job, Jsonb *result)
 /*
  * Will another attempt end the same way?  By SQLSTATE class: feature not
  * supported, invalid authorization, data exception, syntax error or access
- * rule violation, program limit exceeded; and no_data_found.
+ * rule violation, program limit exceeded; and no_data_found, duplicate_file.
  */
 static bool
 is_permanent(int sqlstate)
@@ -211,7 +211,7 @@ is_permanent(int sqlstate)
 	for (int i = 0; i < lengthof(classes); i++)
 		if (strncmp(code, classes[i], 2) == 0)
 			return true;
-	return sqlstate == ERRCODE_NO_DATA_FOUND;
+	return sqlstate == ERRCODE_NO_DATA_FOUND || sqlstate == ERRCODE_DUPLICATE_FILE;
 }
 
 /* Asked to stop by a person or a shutdown, not by what the job does. */
@@ -277,6 +277,15 @@ end_unsuccessfully(SpJob *job, const ErrorData *error)
 		                     error->message)));
 }
 
+/* The core may have stopped for a cancel before a tick could say why. */
+static void
+note_cancel(SpJob *job, const ErrorData *error)
+{
+	if (job->stop == STOP_NONE && error->sqlerrcode == ERRCODE_QUERY_CANCELED &&
+	    sp_job_worker_take_cancel())
+		job->stop = STOP_CANCELED;
+}
+
 static void
 run_handler(SpJob *job)
 {
@@ -324,7 +333,10 @@ run_job(SpJobRunner *runner, SpJobRow *row)
 	runner->home = runner->context;
 	MemoryContextSwitchTo(runner->context);
 	if (error)
+	{
+		note_cancel(job, error);
 		end_unsuccessfully(job, error);
+	}
 	sp_job_worker_busy(NULL);
 	sp_job_wake_waiters(&row->id, 1);
 	/* frees what the handler left, decoders and plans too */

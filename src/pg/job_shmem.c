@@ -208,6 +208,12 @@ sp_job_worker_woken(void)
 }
 
 bool
+sp_job_worker_cancel_pending(void)
+{
+	return own_slot != NULL && own_slot->cancel;
+}
+
+bool
 sp_job_worker_take_cancel(void)
 {
 	if (own_slot == NULL || !own_slot->cancel)

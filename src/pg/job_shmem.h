@@ -50,6 +50,9 @@ extern bool sp_job_worker_woken(void);
  */
 extern bool sp_job_worker_take_cancel(void);
 
+/* The same without forgetting it; plain memory, so that the core may ask. */
+extern bool sp_job_worker_cancel_pending(void);
+
 /* At commit of the current transaction: wake up to `count` idle workers. */
 extern void sp_job_wake_at_commit(int count);
 

@@ -31,6 +31,7 @@
 #include "pg/job_shmem.h"
 #include "pg/job_upkeep.h"
 #include "pg/job_worker.h"
+#include "pg/seam.h"
 
 PGDLLEXPORT void spotai_job_worker_main(Datum arg);
 
@@ -209,6 +210,7 @@ spotai_job_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnection(worker.database, NULL, 0);
 	override_settings();
 	sp_job_worker_attach(worker.index);
+	sp_pg_also_stop(sp_job_worker_cancel_pending);
 	sp_job_runner_init(&worker.runner, false, TopMemoryContext);
 	MemoryContextSwitchTo(worker.runner.context);
 

@@ -30,10 +30,19 @@ env_release(void *host, void *ptr)
 		pfree(ptr);
 }
 
+/* Another reason to stop than an interrupt of the session. */
+static bool (*stop_asked)(void) = NULL;
+
+void
+sp_pg_also_stop(bool (*asked)(void))
+{
+	stop_asked = asked;
+}
+
 static bool
 env_should_stop(void *host)
 {
-	return QueryCancelPending || ProcDiePending;
+	return QueryCancelPending || ProcDiePending || (stop_asked != NULL && stop_asked());
 }
 
 const SpEnv *

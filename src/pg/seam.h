@@ -28,6 +28,12 @@
 extern const SpEnv *sp_pg_env(void);
 
 /*
+ * Make the core stop also when asked() answers true: from plain memory, since
+ * the core polls it anywhere, also on behalf of foreign libraries.
+ */
+extern void sp_pg_also_stop(bool (*asked)(void));
+
+/*
  * Raise the SQL error for st; returns normally only when st is SP_OK.  what is
  * a noun phrase for the message ("audio", "separation"); fault, which may be
  * NULL or empty, becomes DETAIL and HINT.
