@@ -2,8 +2,7 @@
 # SPOTAI_JOB_KILLS cycles, 5 unless told otherwise.
 #
 # Killing a background worker makes the postmaster restart every process of the
-# server.  A trigger writes down each job that is marked as succeeded, in the
-# same transaction, so a second finish would leave a second line.
+# server.
 #
 # SPDX-License-Identifier: PostgreSQL
 use strict;
@@ -20,42 +19,14 @@ use Time::HiRes qw(sleep time);
 my $kills = $ENV{SPOTAI_JOB_KILLS} || 5;
 my $node = preloading_node('crash', "spotai.workers = 3\nspotai.job_max_attempts = 1000\n");
 install_spotai($node);
-$node->safe_psql('postgres', q(
-	CREATE TABLE finished (id uuid, attempt integer);
-	CREATE FUNCTION log_finish() RETURNS trigger LANGUAGE plpgsql AS
-	$$ BEGIN INSERT INTO public.finished VALUES (NEW.id, NEW.attempt); RETURN NULL; END $$;
-	CREATE TRIGGER log_finish AFTER UPDATE ON spotai.job FOR EACH ROW
-	WHEN (NEW.state = 'succeeded' AND OLD.state <> 'succeeded') EXECUTE FUNCTION log_finish();
-	CREATE TABLE submitted (id uuid)));
-
-srand(1);
-my $survived = 0;
-my $longest = 0;
-for my $cycle (1 .. $kills)
-{
-	# light ones in batches, and some that a kill finds in the middle
-	$node->safe_psql('postgres', q(
-		INSERT INTO submitted SELECT spotai.submit('noop') FROM generate_series(1, 500);
-		INSERT INTO submitted SELECT spotai.submit('noop', '{"seconds": 0.05}') FROM generate_series(1, 6)));
-	sleep rand(0.12);
-	my @workers = worker_pids($node);
-	my $victim = $workers[ int rand @workers ];
-	kill 'KILL', $victim;
-	my $start = time;
-	if (poll_value($node, "SELECT count(*), bool_or(pid = $victim) FROM pg_stat_activity WHERE backend_type = 'spotai worker'", '3|f', 60))
-	{
-		$survived++;
-		my $took = time - $start;
-		$longest = $took if $took > $longest;
-	}
-}
+prepare_kills($node);
+my ($survived, $longest) = kill_cycles($node, 3, $kills);
 is($survived, $kills, "the workers come back after each of $kills kills");
 note(sprintf 'longest time until all workers were back: %.2f s', $longest);
-
-ok(poll_value($node, q(SELECT count(*) FROM spotai.job WHERE state <> 'succeeded'), '0', 120), 'every job succeeds');
-is($node->safe_psql('postgres', 'SELECT count(*) FROM submitted s WHERE NOT EXISTS (SELECT FROM finished f WHERE f.id = s.id)'),
-	'0', 'none is lost');
-is($node->safe_psql('postgres', 'SELECT count(*) - count(DISTINCT id) FROM finished'), '0', 'none is finished twice');
+my ($lost, $doubled) = lost_jobs($node);
+is($node->safe_psql('postgres', q(SELECT count(*) FROM spotai.job WHERE state <> 'succeeded')), '0', 'every job succeeds');
+is($lost, '0', 'none is lost');
+is($doubled, '0', 'none is finished twice');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM finished'), 506 * $kills, 'none was made up');
 note('attempts that a kill ended: ' . $node->safe_psql('postgres', 'SELECT coalesce(sum(attempt - 1), 0) FROM spotai.job'));
 my $postmaster = (split /\n/, slurp_file($node->data_dir . '/postmaster.pid'))[0];

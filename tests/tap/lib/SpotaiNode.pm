@@ -14,7 +14,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(preloading_node plain_node install_spotai worker_pids poll_value spotai_id);
+our @EXPORT = qw(preloading_node plain_node install_spotai worker_pids poll_value spotai_id prepare_kills
+	kill_cycles lost_jobs);
 
 # A running server with the library preloaded; the extension is not created yet.
 sub preloading_node
@@ -79,6 +80,63 @@ sub spotai_id
 	my ($node, $arguments) = @_;
 
 	return $node->safe_psql('postgres', "SELECT spotai.submit($arguments)");
+}
+
+# A trigger writes down each job that is marked as succeeded, in the same
+# transaction: a second finish would leave a second line.
+sub prepare_kills
+{
+	my ($node) = @_;
+
+	$node->safe_psql('postgres', q(
+		CREATE TABLE finished (id uuid, attempt integer);
+		CREATE FUNCTION log_finish() RETURNS trigger LANGUAGE plpgsql AS
+		$$ BEGIN INSERT INTO public.finished VALUES (NEW.id, NEW.attempt); RETURN NULL; END $$;
+		CREATE TRIGGER log_finish AFTER UPDATE ON spotai.job FOR EACH ROW
+		WHEN (NEW.state = 'succeeded' AND OLD.state <> 'succeeded') EXECUTE FUNCTION log_finish();
+		CREATE TABLE submitted (id uuid)));
+	return;
+}
+
+# Submit light and longer jobs and kill one of the `workers` workers with
+# SIGKILL in their midst, `cycles` times.  Answers how often all workers came
+# back, and the longest time that took.
+sub kill_cycles
+{
+	my ($node, $workers, $cycles) = @_;
+	my ($survived, $longest) = (0, 0);
+
+	srand(1);
+	for (1 .. $cycles)
+	{
+		$node->safe_psql('postgres', q(
+			INSERT INTO submitted SELECT spotai.submit('noop') FROM generate_series(1, 500);
+			INSERT INTO submitted SELECT spotai.submit('noop', '{"seconds": 0.05}') FROM generate_series(1, 6)));
+		sleep rand(0.12);
+		my @pids = worker_pids($node);
+		my $victim = $pids[ int rand @pids ];
+		my $start = time;
+		kill 'KILL', $victim;
+		next unless poll_value($node,
+			"SELECT count(*), bool_or(pid = $victim) FROM pg_stat_activity WHERE backend_type = 'spotai worker'",
+			"$workers|f", 60);
+		$survived++;
+		my $took = time - $start;
+		$longest = $took if $took > $longest;
+	}
+	return ($survived, $longest);
+}
+
+# After the queue has run empty: jobs that were submitted and did not finish,
+# and finishes too many.
+sub lost_jobs
+{
+	my ($node) = @_;
+
+	poll_value($node, q(SELECT count(*) FROM spotai.job WHERE state <> 'succeeded'), '0', 120);
+	return split /\|/, $node->safe_psql('postgres', q(
+		SELECT (SELECT count(*) FROM submitted s WHERE NOT EXISTS (SELECT FROM finished f WHERE f.id = s.id)),
+		       (SELECT count(*) - count(DISTINCT id) FROM finished)));
 }
 
 1;
