@@ -8,7 +8,7 @@
 # attempt WHAT COMMAND: run in the root, with its time.
 attempt() {
     local started=$SECONDS status=0 log=$BARE.${1// /-}.log
-    in_root "$BARE" bash -c "cd ~root/spotai && $2" > "$log" 2>&1 || status=$?
+    in_root "$BARE" bash -c "cd ~/spotai && $2" > "$log" 2>&1 || status=$?
     printf '%-12s %-7s %4d s   %s\n' "$1" "$([ $status = 0 ] && echo ok || echo FAILED)" $((SECONDS - started)) "$log"
     if [ $status != 0 ]; then tail -60 "$log"; fi
     return $status

@@ -83,7 +83,7 @@ separate() {
         IFS='|' read -r state progress message < <(query -c \
             "SELECT state, progress, coalesce(message, '') FROM spotai.job WHERE id = '$job'")
         case $state in
-            queued | running) if [ -t 1 ]; then printf '\r'; bar "$progress" "${message:-$state}"; fi ;;
+            queued | running) if [ -t 1 ]; then printf '\r'; bar "$progress" "${message:-$state}"; printf '\e[K'; fi ;;
             *) break ;;
         esac
         sleep 0.2

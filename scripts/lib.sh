@@ -128,7 +128,7 @@ need_packages() {
         die "packages are missing, and neither root nor sudo is at hand; as root, run" \
             "apt-get update && apt-get install --no-install-recommends $(echo "$missing" | sed 's/ *|.*//' | tr '\n' ' ')"
     mkdir -p build/logs
-    printf 'packages   installing %s (log: %s)\n' "$(echo "$missing" | sed 's/ *|.*//' | tr '\n' ' ')" "$log"
+    printf '  packages  installing %s(log: %s)\n' "$(echo "$missing" | sed 's/ *|.*//' | tr '\n' ' ')" "$log"
     $sudo apt-get -qq update > "$log" 2>&1 || { tail -20 "$log"; die "apt-get update failed"; }
     while read -r line; do
         names+=("$(available_package "$line")")

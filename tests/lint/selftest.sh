@@ -31,6 +31,8 @@ expect exports 'named, but not exported: spotai_nothing' \
     "echo \"AS 'MODULE_PATHNAME', 'spotai_nothing';\" >> migrations/spotai--*.*.*.sql"
 expect exports 'exported, but named nowhere: spotai_version' \
     "sed -i \"s/'spotai_version'/'spotai_other'/\" migrations/spotai--*.*.*.sql"
+expect exports 'used, but not defined: sp_missing' \
+    "echo 'void sp_missing(void); void _PG_init(void) { sp_missing(); }' | gcc -shared -fPIC -x c -o spotai.so -"
 expect core_purity 'PostgreSQL in the core' "sed -i '1i #include \"postgres.h\"' src/core/sp_base.h"
 expect core_purity 'returns a status, nothing else' "echo 'static void f(void) { exit(1); }' >> src/core/sp_base.c"
 expect core_purity 'implicit' "echo 'static void f(void) { undeclared_thing(); }' >> src/core/sp_base.c"
@@ -53,4 +55,6 @@ expect shell 'not executable' "chmod -x scripts/test.sh"
 expect frozen 'not in' "mkdir -p migrations/frozen && touch migrations/frozen/x.sql"
 expect frozen 'FAILED' \
     "mkdir -p migrations/frozen; echo a > migrations/frozen/x.sql; sha256sum migrations/frozen/x.sql > migrations/frozen/SHA256SUMS; echo b > migrations/frozen/x.sql"
+expect version 'META.json' "sed -i \"s/^default_version.*/default_version = '9.9.8'/\" spotai.control"
+expect version 'CHANGELOG.md' "sed -i 's/^## 0.*/## 9.9.9/' CHANGELOG.md"
 exit $unnoticed
