@@ -11,10 +11,10 @@
 #include "core/dsp/median.h"
 #include "core/stems/separator_internal.h"
 
-/* Frame length: 2048 at 22.05 kHz is REPET-SIM's; four frames overlap. */
+/* Frame length: the power of two nearest to it is 4096 at 44.1 and 48 kHz. */
 #define FRAME_S 0.093
 
-/* How far similar frames are sought on each side: 8 s cost 0.1 to 0.5 dB on songs, 30 s give none. */
+/* How far similar frames are sought on each side; 8 s: -0.1 dB in the mean, -0.3 on one song. */
 #define WINDOW_S 20.0
 /* ... and how far at high sample rates, where a second costs more memory. */
 #define WINDOW_BYTES (80u << 20)

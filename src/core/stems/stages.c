@@ -198,7 +198,10 @@ leave_rest(SpSeparator *s, size_t frame)
 	}
 }
 
-/* Frame t completes padded positions t * hop on; those before the first and after the last sample fall away. */
+/*
+ * Frame t completes the hop at padded position t * hop; what lies before the
+ * first sample or after the last falls away.
+ */
 static SpStatus
 emit(SpSeparator *s, size_t frame)
 {

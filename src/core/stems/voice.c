@@ -14,7 +14,7 @@
 /*
  * Nothing below is voice: REPET-SIM's own remedy (100 Hz there).  Bass lines
  * repeat badly, so a few low notes cost more than the lowest partial of a low
- * voice: 120 Hz -0.4 dB, 150 and 160 Hz alike, 180 Hz -0.2 dB.  Sixth order.
+ * voice: 120 Hz -0.4 dB, 130 Hz -0.1, 150 Hz alike, 180 Hz -0.2.  Sixth order.
  */
 #define LOWEST_HZ    145.0
 #define LOWEST_ORDER 12.0
