@@ -11,7 +11,7 @@
  * ingest does besides hashing.  Prints a Markdown table.
  *
  * Build without sanitizers:
- *	cc -O3 -fno-math-errno -fno-trapping-math -std=gnu11 -Isrc -o bench_audio tests/bench/audio.c
+ *	cc -O3 -fno-math-errno -fno-trapping-math -std=gnu11 -Isrc -Itests -o bench_audio tests/bench/audio.c
  *	   src/core/sp_base.c src/core/audio/X.c (all of them) -lsndfile -lsoxr -lm
  */
 #include <math.h>
@@ -23,25 +23,10 @@
 #include "core/audio/decode.h"
 #include "core/audio/encode.h"
 #include "core/audio/measure.h"
+#include "host.h"
 
 #define ROUNDS 3
 #define BLOCK  8192
-
-static void *
-host_alloc(void *host, size_t size)
-{
-	(void) host;
-	return malloc(size);
-}
-
-static void
-host_release(void *host, void *p)
-{
-	(void) host;
-	free(p);
-}
-
-static const SpEnv env = {host_alloc, host_release, NULL, NULL};
 
 typedef struct Piece
 {

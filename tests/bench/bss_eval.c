@@ -2,7 +2,7 @@
  * tests/bench/bss_eval.c
  *	  How long BSS Eval takes: four stereo stems at 44.1 kHz, 30 s and 180 s.
  *
- *	 cc -std=gnu11 -O3 -fno-math-errno -fno-trapping-math -Isrc \
+ *	 cc -std=gnu11 -O3 -fno-math-errno -fno-trapping-math -Isrc -Itests \
  *	   tests/bench/bss_eval.c src/core/sp_base.c src/core/stems/bss_eval.c \
  *	   src/core/stems/projection*.c -lfftw3 -lm -o /tmp/bss_eval
  *	 /tmp/bss_eval [seconds ...]
@@ -19,27 +19,12 @@
 #include <time.h>
 
 #include "core/stems/bss_eval.h"
+#include "host.h"
 
 #define SOURCES  4
 #define CHANNELS 2
 #define RATE     44100
 #define BLOCK    4096
-
-static void *
-bench_alloc(void *host, size_t size)
-{
-	(void) host;
-	return malloc(size);
-}
-
-static void
-bench_release(void *host, void *p)
-{
-	(void) host;
-	free(p);
-}
-
-static const SpEnv env = {bench_alloc, bench_release, NULL, NULL};
 
 static double
 now(void)

@@ -26,6 +26,7 @@
 #include <time.h>
 
 #include "core/stems/separator.h"
+#include "host.h"
 #include "twins/hpss.h"
 #include "twins/repet_sim.h"
 #include "twins/spectrogram.h"
@@ -78,22 +79,6 @@ typedef struct Score
 
 /* Fills estimates, each [count][channels]; a part that it leaves alone stays silent. */
 typedef void (*Method)(const Clip *clip, float **estimates);
-
-static void *
-host_alloc(void *host, size_t size)
-{
-	(void) host;
-	return malloc(size);
-}
-
-static void
-host_release(void *host, void *p)
-{
-	(void) host;
-	free(p);
-}
-
-static const SpEnv env = {host_alloc, host_release, NULL, NULL};
 
 static double
 cpu_seconds(void)

@@ -18,6 +18,7 @@
 #include "core/audio/decode.h"
 #include "core/audio/encode.h"
 #include "core/audio/measure.h"
+#include "host.h"
 
 #define MAX_SECONDS 5
 #define BLOCK       1000
@@ -90,22 +91,6 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 		mend_ogg(data, size);
 	return size;
 }
-
-static void *
-host_alloc(void *host, size_t size)
-{
-	(void) host;
-	return malloc(size);
-}
-
-static void
-host_release(void *host, void *p)
-{
-	(void) host;
-	free(p);
-}
-
-static const SpEnv env = {host_alloc, host_release, NULL, NULL};
 
 /* Write x in a format that the input's length chooses, and read the beginning again. */
 static void

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/audio/spool.h"
+#include "host.h"
 
 #define LIMIT 400000
 
@@ -26,22 +27,6 @@ typedef struct State
 	uint8_t twin[LIMIT + 70000];
 	uint8_t chunk[70000];
 } State;
-
-static void *
-host_alloc(void *host, size_t size)
-{
-	(void) host;
-	return malloc(size);
-}
-
-static void
-host_release(void *host, void *p)
-{
-	(void) host;
-	free(p);
-}
-
-static const SpEnv env = {host_alloc, host_release, NULL, NULL};
 
 /* Write a chunk at offset; the twin takes it if the limit allows it. */
 static bool
