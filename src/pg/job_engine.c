@@ -33,7 +33,8 @@
 /*
  * A batch of light jobs: enough to make two commits cheap, few enough that
  * several workers share a queue and that little is repeated after a crash.
- * Measured with 8 clients (tests/bench/queue.sh).
+ * Thousand jobs a second with 8 clients on 2 busy cores, three runs each: 50:
+ * 32-49, 100: 39-46, 250: 67-68, 1000: 37-49.
  */
 #define LIGHT_BATCH 250
 

@@ -20,7 +20,7 @@ use lib "$FindBin::RealBin/../tap/lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SpotaiNode;
-use Test::More;
+use Test::More; # BAIL_OUT
 use Time::HiRes qw(sleep time);
 
 my $jobs = $ENV{SPOTAI_JOB_COUNT} || 200_000;
@@ -156,5 +156,3 @@ measure_kills();
 
 print $stdout "| queue | measured | bar |\n|---|--:|--:|\n";
 printf $stdout "| %s | %s | %s |\n", @$_ for @rows;
-ok(1, 'measured');
-done_testing();

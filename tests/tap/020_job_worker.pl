@@ -146,6 +146,19 @@ is(one("SELECT spotai.wait('$job'); SELECT error_code FROM spotai.job WHERE id =
 one("GRANT musician TO boss");
 $job = (split /\n/, one(q(SET ROLE musician; SELECT spotai.submit('noop', '{"seconds": 0.1}'))))[-1];
 is(one("SELECT spotai.wait('$job')"), 'succeeded', 'but as one that it could');
+# nor does a trigger of the owner's, which fires at commit, find itself a superuser
+one(q(CREATE TABLE who (role name, what text); GRANT INSERT ON who TO PUBLIC;
+	CREATE FUNCTION climb() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		INSERT INTO public.who VALUES (current_user, NEW.state);
+		RESET ROLE;
+		INSERT INTO public.who VALUES (current_user, 'climbed');
+		RETURN NULL;
+	EXCEPTION WHEN OTHERS THEN INSERT INTO public.who VALUES (current_user, SQLSTATE); RETURN NULL; END $$;
+	CREATE CONSTRAINT TRIGGER climb AFTER UPDATE ON spotai.job DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW EXECUTE FUNCTION climb()));
+$job = (split /\n/, one(q(SET ROLE musician; SELECT spotai.submit('noop', '{"seconds": 0.1}'))))[-1];
+is(one("SELECT spotai.wait('$job'); SELECT DISTINCT role, what FROM who"), "succeeded\nboss|42501", 'the work on the queue is done as its owner');
+one('DROP FUNCTION climb CASCADE');
 one("ALTER TABLE spotai.job OWNER TO $user");
 
 # --- schedules
