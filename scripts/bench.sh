@@ -14,12 +14,9 @@ machine() {
         "$("$PG_CONFIG" --version | cut -d' ' -f2)" "$(gcc --version | head -1 | sed 's/ (.*) / /')"
 }
 
-# The one-line purpose in a file's header.
+# The purpose in a file's header, to its first full stop or colon.
 purpose() {
-    case $1 in
-        *.c) sed -n 3p "$1" | sed -E 's/^ \*\s*//' ;;
-        *) sed -n 2p "$1" | sed -E 's/^# *//' ;;
-    esac
+    sed -nE '/^(#!|\/\*|# shellcheck)/d; /^( \*|#)/!q; s/^( \*|#)[[:space:]]*//; /^tests\/bench\//d; p' "$1" | xargs -d '\n' | sed -E "s/\\?  .*/?/; s/[.:]( .*)?\$//; s/[.:] .*//"
 }
 
 compile() {
@@ -36,8 +33,14 @@ run_piece() {
     out=$PIECES/$name.md
     case $1 in
         *.c) compile "$1" "$name" && "$PIECES/$name" > "$out.new" ;;
+        *.pl) in_tap "$(stage)" perl "$1" | grep -vE "^(ok|not ok|1\.\.)" > "$out.new" ;;
         *) "$1" > "$out.new" ;;
     esac || { rm -f "$out.new"; return 1; }
+    if grep -qE '^(# )?SKIP' "$out.new"; then
+        cat "$out.new"
+        rm "$out.new"
+        return 0
+    fi
     # what is no table is shown as it is
     if ! grep -q '^|' "$out.new"; then sed -i -e '1i ```' -e '$a ```' "$out.new"; fi
     { printf '## %s\n\n' "$(purpose "$1")"; cat "$out.new"; printf '\n`%s`, %s\n' "$1" "$(machine)"; } > "$out"
@@ -49,12 +52,12 @@ run_piece() {
 page() {
     local piece
     printf '# Benchmarks\n\nWritten by `make bench`. One line below each table says on which machine. Nothing here is a promise for another.\n'
-    for piece in database quality queue audio bss_eval; do
+    for piece in database quality separation queue audio bss_eval; do
         if [ -f $PIECES/$piece.md ]; then printf '\n'; cat $PIECES/$piece.md; fi
     done
     for piece in "$PIECES"/*.md; do
         case $(basename "$piece" .md) in
-            database | quality | queue | audio | bss_eval) ;;
+            database | quality | separation | queue | audio | bss_eval) ;;
             *) printf '\n'; cat "$piece" ;;
         esac
     done
@@ -63,17 +66,18 @@ page() {
 main() {
     local file failed=0
     mkdir -p build/logs $PIECES
-    need_packages build bench
+    need_packages build test bench
     use_server
     build
     install_extension > build/logs/install.log
-    for file in tests/bench/*.c tests/bench/*.sh; do
+    for file in tests/bench/*.c tests/bench/*.pl tests/bench/*.sh; do
         if [ $# -gt 0 ] && [[ " $* " != *" $(basename "${file%.*}") "* ]]; then continue; fi
-        [[ $file != *.sh || -x $file ]] || continue
+        # programs that a script of the same folder compiles and runs
+        if grep -qsF "$file" tests/bench/*.sh; then continue; fi
         printf '# %s\n' "$file" >&2
         run_piece "$file" || { failed=1; printf '# %s failed\n' "$file" >&2; }
     done
-    page > docs/benchmarks.md
+    page | cat -s > docs/benchmarks.md
     return $failed
 }
 

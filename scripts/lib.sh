@@ -250,6 +250,34 @@ sql() {
     as_pg "$PG_BIN/psql" -X -q -v ON_ERROR_STOP=1 -h "$(cluster_socket_dir "$name")" -U postgres "$@"
 }
 
+# --- tests in Perl ----------------------------------------------------------
+
+pgxs_dir() { dirname "$(dirname "$("$PG_CONFIG" --pgxs)")" | sed 's|/src$||'; }
+
+# A copy of what tests read, which the user that runs the server can reach.
+stage() {
+    local dir part
+    dir=$(private_dir stage)
+    rm -rf "${dir:?}"/*
+    mkdir -p "$dir/results" "$dir/isolation" "$dir/demo"
+    for part in sql expected tests scripts migrations demo/song; do
+        if [ -d $part ]; then cp -a $part "$dir/$(dirname $part)/"; fi
+    done
+    if am_root; then chown -R postgres: "$dir"; fi
+    echo "$dir"
+}
+
+# in_tap STAGE COMMAND...: in that copy, with what PostgreSQL's test framework wants.
+in_tap() {
+    local dir=$1 test
+    shift
+    test=$(pgxs_dir)/src/test
+    as_pg bash -c 'cd "$1" && shift && exec "$@"' - "$dir" env \
+        PG_CONFIG="$PG_CONFIG" PATH="$PG_BIN:$PATH" SPOTAI_SHARED="${SPOTAI_SHARED:-}" PG_REGRESS="$test/regress/pg_regress" \
+        TESTDIR="$dir" TESTDATADIR="$dir/tmp_check" TESTLOGDIR="$dir/tmp_check/log" \
+        PERL5LIB="$dir/tests/tap/lib:$test/perl" "$@"
+}
+
 # --- the build --------------------------------------------------------------
 
 build() { make -j"$(nproc)" -s PG_CONFIG="$PG_CONFIG" all; }

@@ -66,19 +66,6 @@ step_install() {
     passed install/cluster
 }
 
-# What tests read must be readable for the user that runs the server.
-stage() {
-    local dir part
-    dir=$(private_dir stage)
-    rm -rf "${dir:?}"/*
-    mkdir -p "$dir/results" "$dir/isolation" "$dir/demo"
-    for part in sql expected tests scripts migrations demo/song; do
-        if [ -d $part ]; then cp -a $part "$dir/$(dirname $part)/"; fi
-    done
-    if am_root; then chown -R postgres: "$dir"; fi
-    echo "$dir"
-}
-
 start_test_cluster() {
     cluster_create_scratch test "max_connections = 40" "log_min_messages = warning"
     cluster_start test
@@ -120,17 +107,11 @@ step_isolation() {
         "$STAGE/tests/isolation" "$STAGE/isolation" "${names[@]}"
 }
 
-pgxs_dir() { dirname "$(dirname "$("$PG_CONFIG" --pgxs)")" | sed 's|/src$||'; }
-
 # Each file starts its own servers.
 step_tap() {
     local log=build/logs/tap.out
     compgen -G 'tests/tap/*.pl' > /dev/null || { skipped tap "no files"; return; }
-    as_pg bash -c 'cd "$1" && shift && exec "$@"' - "$STAGE" env \
-        PG_CONFIG="$PG_CONFIG" PATH="$PG_BIN:$PATH" SPOTAI_SHARED="${SPOTAI_SHARED:-}" SPOTAI_ROOT="$STAGE" \
-        PG_REGRESS="$(pgxs_dir)/src/test/regress/pg_regress" TESTDIR="$STAGE" TESTDATADIR="$STAGE/tmp_check" TESTLOGDIR="$STAGE/tmp_check/log" \
-        PERL5LIB="$STAGE/tests/tap/lib:$(pgxs_dir)/src/test/perl" \
-        prove --timer ${PROVE_FLAGS:-} tests/tap/*.pl 2>&1 | tee "$log" || true
+    in_tap "$STAGE" prove --timer ${PROVE_FLAGS:-} tests/tap/*.pl 2>&1 | tee "$log" || true
     # "tests/tap/x.pl .. ok 123 ms", "... skipped: why", anything else failed
     sed -nE -e 's|^(\[[0-9:]+\] )?tests/tap/([^ ]+)\.pl \.+ +ok.*|ok tap/\2|p' \
         -e 's|^(\[[0-9:]+\] )?tests/tap/([^ ]+)\.pl \.+ +skipped:? ?(.*)|skip tap/\2 # \3|p' \
