@@ -57,7 +57,7 @@ Jsonb *
 sp_stems_job(SpJob *job, Jsonb *args)
 {
 	Datum track_id = sp_job_arg_uuid(args, "track_id");
-	int stems = (int) sp_job_arg_number(args, "stems", 4);
+	int stems = sp_job_arg_integer(args, "stems", 4);
 	char *model = sp_job_arg_text(args, "model", NULL);
 	SpSeparation *separation;
 

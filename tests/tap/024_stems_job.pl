@@ -1,0 +1,129 @@
+# Separation and export as jobs: the same bits as the function, progress,
+# cancel, a killed worker, a stopped server, privileges.
+#
+# SPDX-License-Identifier: PostgreSQL
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SpotaiNode;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = preloading_node('stems', "spotai.workers = 1\n");
+install_spotai($node);
+
+sub one { return $node->safe_psql('postgres', $_[0]); }
+
+# A stereo WAV of 44.1 kHz: the same two seconds of chords and noise, over and over.
+sub write_song
+{
+	my ($path, $seconds) = @_;
+	my $seed = 1;
+	my $bar = '';
+	for my $n (0 .. 88199)
+	{
+		$seed = ($seed * 1103515245 + 12345) & 0x7fffffff;
+		my $hit = ($n % 22050) < 2000 ? ($seed / 0x7fffffff - 0.5) * 12000 : 0;
+		my $tone = 6000 * sin($n * 0.0157) + 3000 * sin($n * (0.047 + 1e-7 * ($n % 44100)));
+		$bar .= pack('s<2', $tone + $hit, $tone - $hit);
+	}
+	my $data = $bar x ($seconds / 2);
+	open my $fh, '>:raw', $path or die "$path: $!";
+	print $fh pack('a4Va4a4VvvVVvva4V', 'RIFF', 36 + length $data, 'WAVE', 'fmt ', 16, 1, 2, 44100, 176400, 4, 16,
+		'data', length $data), $data;
+	close $fh;
+	chmod 0644, $path;
+	return;
+}
+
+my $dir = PostgreSQL::Test::Utils::tempdir;
+chmod 0755, $dir;
+write_song("$dir/short.wav", 4);
+write_song("$dir/long.wav", 600);
+my $short = one("SELECT spotai.ingest_file('$dir/short.wav', 'short')");
+my $long = one("SELECT spotai.ingest_file('$dir/long.wav', 'long')");
+
+sub separate { return one("SELECT spotai.submit('separate', '{\"track_id\": \"$_[0]\", \"stems\": 4}')"); }
+
+# waits until the job is somewhere in the middle
+sub halfway
+{
+	my ($job) = @_;
+	return poll_value($node, "SELECT state = 'running' AND progress BETWEEN 0.05 AND 0.95 FROM spotai.job WHERE id = '$job'", 't');
+}
+
+# --- the same as the function
+my $hashes = "SELECT string_agg(stem || encode(sha256, 'hex'), ' ' ORDER BY stem) FROM spotai.audio WHERE track_id = '$short'";
+my $job = separate($short);
+is(one("SELECT spotai.wait('$job')"), 'succeeded', 'a separation as a job');
+is(one("SELECT result ->> 'model', (SELECT string_agg(k, ',' ORDER BY k) FROM jsonb_object_keys(result -> 'stems') k) FROM spotai.job WHERE id = '$job'"),
+	'classical|bass,drums,other,vocals', 'its result names model and stems');
+is(one("SELECT count(*) FROM spotai.job j, jsonb_each_text(j.result -> 'stems') r JOIN spotai.audio a ON a.id = r.value::uuid AND a.stem = r.key WHERE j.id = '$job'"),
+	'4', 'and their audio');
+my $by_job = one($hashes);
+one("SELECT count(*) FROM spotai.separate('$short', 4)");
+is(one($hashes), $by_job, 'function and job make the same bytes');
+
+# --- cancel
+$job = separate($long);
+ok(halfway($job), 'progress is visible');
+my $start = time;
+is(one("SELECT spotai.cancel('$job')"), 't', 'it is canceled');
+is(one("SELECT spotai.wait('$job')"), 'canceled', 'and stops');
+my $ms = int(1000 * (time - $start));
+diag("canceled after $ms ms, two psql starts included");
+cmp_ok($ms, '<', 1000, 'soon');
+is(one("SELECT count(*) FROM spotai.audio WHERE track_id = '$long'"), '0', 'nothing of it is stored');
+my ($worker) = worker_pids($node);
+slurp_file("/proc/$worker/status") =~ /^RssAnon:\s+(\d+)/m or die 'no RssAnon';
+cmp_ok($1, '<', 100 * 1024, "the worker's memory is back");
+
+# --- a worker that is killed: the server restarts, the job is taken over
+$job = separate($long);
+ok(halfway($job), 'another separation');
+kill 'KILL', worker_pids($node);
+ok($node->poll_query_until('postgres', "SELECT state = 'succeeded' FROM spotai.job WHERE id = '$job'"),
+	'a killed worker loses nothing');
+is(one("SELECT attempt FROM spotai.job WHERE id = '$job'"), '2', 'it took two attempts');
+is(one("SELECT count(*), count(DISTINCT a.frames) FROM spotai.audio a WHERE track_id = '$long'"), '4|1', 'one set of stems');
+
+# --- a server that is stopped
+$job = separate($long);
+ok(halfway($job), 'a third one');
+$start = time;
+$node->stop('fast');
+cmp_ok(time - $start, '<', 10, 'a separation does not hold up a shutdown');
+$node->start;
+ok($node->poll_query_until('postgres', "SELECT state = 'succeeded' FROM spotai.job WHERE id = '$job'"), 'it goes on after the start');
+is(one("SELECT attempt FROM spotai.job WHERE id = '$job'"), '1', 'a polite stop is no failed attempt');
+
+# --- export
+my $song = one("SELECT audio_id FROM spotai.track WHERE id = '$short'");
+sub export { return one("$_[1]SELECT spotai.submit('export', '{\"audio_id\": \"$song\", \"path\": \"$_[0]\"}')"); }
+my $out = $node->basedir . '/short.flac';
+$job = export($out, '');
+is(one("SELECT spotai.wait('$job')"), 'succeeded', 'an export');
+is(substr(slurp_file($out), 0, 4), 'fLaC', 'the file is there');
+$job = export($out, '');
+is(one("SELECT spotai.wait('$job')"), 'failed', 'not a second time');
+is(one("SELECT error_code FROM spotai.job WHERE id = '$job'"), '58P02', 'because it exists');
+
+one(q(CREATE ROLE app; GRANT USAGE ON SCHEMA spotai, _spotai TO app; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA spotai, _spotai TO app;
+	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA spotai TO app));
+$job = (split /\n/, export($node->basedir . '/app.flac', "SET ROLE app;\n"))[-1];
+is(one("SELECT spotai.wait('$job')"), 'failed', 'a role that may not write files of the server');
+is(one("SELECT error_code FROM spotai.job WHERE id = '$job'"), '42501', 'is told so');
+ok(!-e $node->basedir . '/app.flac', 'and has written nothing');
+$job = (split /\n/, one("SET ROLE app;\nSELECT spotai.submit('separate', '{\"track_id\": \"$short\", \"stems\": 2}')"))[-1];
+is(one("SELECT spotai.wait('$job')"), 'succeeded', 'but it may separate');
+
+$job = separate('11111111-1111-1111-1111-111111111111');
+is(one("SELECT spotai.wait('$job')"), 'failed', 'a track that does not exist');
+is(one("SELECT error_code FROM spotai.job WHERE id = '$job'"), '42704', 'is said so');
+
+$node->stop;
+done_testing();
