@@ -33,7 +33,7 @@ run_piece() {
     out=$PIECES/$name.md
     case $1 in
         *.c) compile "$1" "$name" && "$PIECES/$name" > "$out.new" ;;
-        *.pl) in_tap "$(stage)" perl "$1" | grep -vE "^(ok|not ok|1\.\.)" > "$out.new" ;;
+        *.pl) in_tap "$(stage)" SPOTAI_JOB_KILLS="${SPOTAI_JOB_KILLS:-100}" perl "$1" | grep -vE "^(ok|not ok|1\.\.)" > "$out.new" ;;
         *) "$1" > "$out.new" ;;
     esac || { rm -f "$out.new"; return 1; }
     if grep -qE '^(# )?SKIP' "$out.new"; then
