@@ -33,7 +33,6 @@ run_piece() {
     out=$PIECES/$name.md
     case $1 in
         *.c) compile "$1" "$name" && "$PIECES/$name" > "$out.new" ;;
-        *.pl) in_tap "$(stage)" SPOTAI_JOB_KILLS="${SPOTAI_JOB_KILLS:-100}" perl "$1" | grep -vE "^(ok|not ok|1\.\.)" > "$out.new" ;;
         *) "$1" > "$out.new" ;;
     esac || { rm -f "$out.new"; return 1; }
     if grep -qE '^(# )?SKIP' "$out.new"; then
@@ -70,7 +69,7 @@ main() {
     use_server
     build
     install_extension > build/logs/install.log
-    for file in tests/bench/*.c tests/bench/*.pl tests/bench/*.sh; do
+    for file in tests/bench/*.c tests/bench/*.sh; do
         if [ $# -gt 0 ] && [[ " $* " != *" $(basename "${file%.*}") "* ]]; then continue; fi
         # programs that a script of the same folder compiles and runs
         if grep -qsF "$file" tests/bench/*.sh; then continue; fi

@@ -67,8 +67,10 @@ sub poll_value
 
 	while (time < $deadline)
 	{
-		my ($rc, $out) = $node->psql('postgres', $query);
-		return 1 if $rc == 0 && $out eq $expected;
+		# a psql that cannot connect may be gone before it is given the query,
+		# and then the framework dies of the broken pipe
+		my ($rc, $out) = eval { $node->psql('postgres', $query) };
+		return 1 if defined $rc && $rc == 0 && $out eq $expected;
 		sleep 0.05;
 	}
 	return 0;
