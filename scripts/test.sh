@@ -4,7 +4,7 @@
 # line is "N passed, N failed[, N skipped]".
 . "$(dirname "$0")/lib.sh"
 
-STEPS=(lint gcc clang unit install regress isolation tap fuzz docs)
+STEPS=(gcc lint clang unit install regress isolation tap fuzz docs)
 FUZZ_SECONDS=${FUZZ_SECONDS:-30}
 mkdir -p build/logs
 RESULTS=$ROOT/build/logs/results
