@@ -161,6 +161,17 @@ write_all(PartialFile *partial, SpSpool *spool)
 	pfree(block);
 }
 
+/* The content is on disk already; make its name last too. */
+static void
+fsync_folder_of(const char *path)
+{
+	char folder[MAXPGPATH];
+
+	strlcpy(folder, path, MAXPGPATH);
+	get_parent_directory(folder);
+	fsync_fname(folder, true);
+}
+
 /*
  * Give the file its name.  link() refuses an existing name atomically, where a
  * test followed by rename() would leave a gap.
@@ -176,7 +187,7 @@ publish(PartialFile *partial, const char *path, bool overwrite)
 	}
 	if (link(partial->path, path) == 0)
 	{
-		fsync_fname(path, false);
+		fsync_folder_of(path);
 		return;
 	}
 	if (errno == EEXIST)
