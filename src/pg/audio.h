@@ -19,7 +19,7 @@
 #include "core/audio/decode.h"
 #include "core/audio/encode.h"
 #include "core/audio/measure.h"
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 /* Frames that are decoded, computed and encoded at a time. */
 #define SP_AUDIO_BLOCK 32768

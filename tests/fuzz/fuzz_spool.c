@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 #include "host.h"
 
 #define LIMIT 400000

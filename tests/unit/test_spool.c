@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 #include "unit/check.h"
 

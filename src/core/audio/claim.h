@@ -16,7 +16,7 @@
 
 #include "core/audio/mpeg.h"
 #include "core/audio/sniff.h"
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 typedef struct SpClaim
 {

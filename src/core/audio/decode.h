@@ -11,7 +11,7 @@
 #define SP_AUDIO_DECODE_H
 
 #include "core/audio/sniff.h"
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 /* What we are willing to decode.  0 in max_bytes, max_seconds: no limit. */
 typedef struct SpAudioLimits

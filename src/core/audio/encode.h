@@ -8,7 +8,7 @@
 #define SP_AUDIO_ENCODE_H
 
 #include "core/audio/sniff.h"
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 /* What to write.  Start from sp_encoder_default. */
 typedef struct SpEncoderSpec

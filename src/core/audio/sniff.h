@@ -7,7 +7,7 @@
 #ifndef SP_AUDIO_SNIFF_H
 #define SP_AUDIO_SNIFF_H
 
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 /* The formats that we read; those marked W can also be written. */
 typedef enum SpAudioFormat

@@ -9,7 +9,7 @@
 
 #include <sndfile.h>
 
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 /* The callbacks.  Failures stay in the cursor: ask sp_cursor_status after each call. */
 SF_VIRTUAL_IO sp_vio(void);

@@ -1,10 +1,10 @@
 /*
- * src/core/audio/cursor.c
+ * src/core/io/cursor.c
  *	  A position on a spool, with read-ahead: what libsndfile reads through.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /*
- * src/core/audio/spool.c
+ * src/core/io/spool.c
  *	  SpSpool: a growing, anonymous store of bytes.
  *
  * O_TMPFILE makes a file that never had a name, so nothing can be left behind
@@ -15,7 +15,7 @@
 #define _GNU_SOURCE /* O_TMPFILE, mkostemp */
 #endif
 
-#include "core/audio/spool.h"
+#include "core/io/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * src/core/audio/spool.h
+ * src/core/io/spool.h
  *	  SpSpool: a growing, anonymous store of bytes, and cursors on it.
  *
  * A song travels between PostgreSQL's chunks and libsndfile through a spool,
@@ -17,8 +17,8 @@
  *
  * SPDX-License-Identifier: PostgreSQL
  */
-#ifndef SP_AUDIO_SPOOL_H
-#define SP_AUDIO_SPOOL_H
+#ifndef SP_SPOOL_H
+#define SP_SPOOL_H
 
 #include "core/sp_base.h"
 
@@ -104,4 +104,4 @@ size_t sp_cursor_read(SpCursor *cursor, void *buf, size_t n);
 size_t sp_cursor_write(SpCursor *cursor, const void *buf, size_t n);
 SpStatus sp_cursor_status(const SpCursor *cursor);
 
-#endif /* SP_AUDIO_SPOOL_H */
+#endif /* SP_SPOOL_H */
