@@ -9,39 +9,37 @@
 
 #include "golden_read.h"
 
+/* A tensor whose name stands after "plain:" or "moved:". */
+static void
+fill_tensor(const GoldenArray *a, float *out)
+{
+	const char *name = strchr(a->name, ':') + 1;
+	int64_t d0 = (int64_t) a->shape[0], d1 = (int64_t) a->shape[1], d2 = (int64_t) a->shape[2];
+	int64_t side = (int64_t) sqrt((double) d0);
+	/* Arrays of the file have three dimensions: kernels are [kh * kw][][]. */
+	int64_t kernel[4] = {side, side, d1, d2}, other[2] = {d0, d1};
+	int rank = strcmp(name, "global_step") == 0 ? 0 : d1 > 1 ? 2 : 1;
+
+	if (strstr(name, "/kernel") != NULL)
+		golden_weights(name, 4, kernel, out);
+	else
+		golden_weights_of(name, rank, other, a->name[0] == 'm', out);
+}
+
 /* What the array of this name should hold, [a->elements]; the caller frees. */
 static float *
 make_expected(const GoldenArray *a)
 {
 	float *out = malloc(a->elements * sizeof(float));
-	const char *name = strchr(a->name, ':');
-	int rank = 3;
 
 	if (out == NULL)
 		return NULL;
-	if (name == NULL)
-	{
-		if (strcmp(a->name, "patch") == 0)
-			golden_patch(a->shape[1], a->shape[2], out);
-		else
-			golden_signal(a->shape[0], out);
-		return out;
-	}
-	/* Files have three dimensions, so kernels are stored as [kh * kw][in][out]. */
-	rank = strstr(name, "/kernel") != NULL ? 4 : strchr(name, '/') != NULL ? 1 : 0;
-	if (rank == 4)
-	{
-		int64_t side = (int64_t) sqrt((double) a->shape[0]);
-		int64_t shape[4] = {side, side, (int64_t) a->shape[1], (int64_t) a->shape[2]};
-
-		golden_weights(name + 1, 4, shape, out);
-	}
+	if (strcmp(a->name, "patch") == 0)
+		golden_patch(a->shape[1], a->shape[2], out);
+	else if (strchr(a->name, ':') == NULL)
+		golden_signal(a->shape[0], out);
 	else
-	{
-		int64_t shape[1] = {(int64_t) a->shape[0]};
-
-		golden_weights_of(name + 1, rank, shape, a->name[0] == 'm', out);
-	}
+		fill_tensor(a, out);
 	return out;
 }
 

@@ -12,8 +12,9 @@ class Golden:
     """Arrays of up to three dimensions, whole figures and a few values of each."""
 
     def __init__(self, made_by, *notes):
-        self.lines = ["# made by " + made_by] + ["# " + note for note in notes]
-        self.lines.append("# array NAME FIRST STORED MEAN RMS D0 D1 D2; tests/golden_read.h")
+        self.head = ["# made by " + made_by] + ["# " + note for note in notes]
+        self.head.append("# array NAME FIRST STORED MEAN RMS D0 D1 D2; tests/golden_read.h")
+        self.lines = []
         self.values = []
 
     def _add(self, name, array, first, values):
@@ -34,10 +35,11 @@ class Golden:
         self._add(name, array, first, array.ravel()[first : first + count])
 
     def note(self, text):
-        self.lines.insert(len(self.lines) - 1, "# " + text)
+        """A line at the head of the file."""
+        self.head.append("# " + text)
 
     def write(self, path):
         with open(path, "wb") as f:
-            f.write("\n".join(self.lines + ["data", ""]).encode())
+            f.write("\n".join(self.head + self.lines + ["data", ""]).encode())
             for values in self.values:
                 f.write(values.tobytes())

@@ -25,7 +25,7 @@ STEMS = {
     5: ("vocals", "piano", "drums", "bass", "other"),
 }
 # Small enough for files in the repository, and not multiples of anything.
-TINY = {2: (2, 3, 4, 5, 5, 6), 4: (1, 1, 2, 1, 2, 3), 5: (1, 2, 2, 3, 3, 4)}
+TINY = {2: (1, 2, 3, 2, 3, 5), 4: (1, 1, 2, 1, 2, 3), 5: (1, 2, 2, 3, 3, 4)}
 ACTIVATIONS = {
     "elu": nn.elu,
     "relu": torch.relu,
