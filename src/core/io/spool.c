@@ -32,6 +32,7 @@ struct SpSpool
 {
 	const SpEnv *env;
 	int fd;               /* -1: a memory spool */
+	bool named;           /* somebody's file: only read */
 	const uint8_t *bytes; /* the caller's, if a memory spool */
 	int64_t size;
 	int64_t max_bytes; /* 0: no limit */
@@ -134,6 +135,60 @@ sp_spool_new_memory(const SpEnv *env, const void *data, size_t size, SpSpool **o
 	return SP_OK;
 }
 
+/* The descriptor of a regular file and its size, or -1 and errno, which is 0 when it is something else. */
+static int
+open_regular(int dirfd, const char *path, int64_t *size)
+{
+	struct stat about;
+	int fd;
+	int error;
+
+	/* O_NONBLOCK: opening a pipe that nobody writes to must not wait. */
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &about) != 0)
+		error = errno;
+	else if (!S_ISREG(about.st_mode))
+		error = 0;
+	else
+	{
+		*size = about.st_size;
+		return fd;
+	}
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+SpStatus
+sp_spool_open_file(const SpEnv *env, int dirfd, const char *path, SpSpool **out, SpFault *fault)
+{
+	SpSpool *spool;
+
+	*out = NULL;
+	spool = new_spool(env);
+	if (spool == NULL)
+		return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory for a spool.");
+	spool->named = true;
+	spool->fd = open_regular(dirfd, path, &spool->size);
+	if (spool->fd < 0)
+	{
+		int error = errno;
+
+		sp_free(env, spool);
+		if (error == 0)
+			return sp_fault(fault, SP_ERR_UNSUPPORTED, "Give the path of a file.",
+			                "\"%.120s\" is not a regular file.", path);
+		sp_fault(fault, SP_ERR_IO, "The server reads the file: it must lie where the server runs.",
+		         "Could not open \"%.120s\": %s.", path, strerror(error));
+		errno = error;
+		return SP_ERR_IO;
+	}
+	*out = spool;
+	return SP_OK;
+}
+
 void
 sp_spool_free(SpSpool *spool)
 {
@@ -194,7 +249,7 @@ sp_spool_write(SpSpool *spool, int64_t offset, const void *buf, size_t n)
 	size_t done = 0;
 	int64_t end;
 
-	if (spool->bytes != NULL || offset < 0)
+	if (spool->bytes != NULL || spool->named || offset < 0)
 		return SP_ERR_BAD_ARG;
 	if (spool->status != SP_OK)
 		return spool->status;
@@ -247,6 +302,9 @@ sp_spool_fault(const SpSpool *spool, SpFault *fault)
 			                (long long) (spool->max_bytes > 0 ? spool->max_bytes : INT64_MAX));
 		default:
 			errno = spool->error;
+			if (spool->named)
+				return sp_fault(fault, spool->status, "Look at the disk that holds it.",
+				                "The file could not be read: %s.", strerror(spool->error));
 			return sp_fault(fault, spool->status,
 			                "Look at the disk that holds temporary files, and at its free space.",
 			                "A temporary file could not be read or written: %s.",

@@ -7,9 +7,9 @@
  * callback of a foreign library calls into PostgreSQL: a callback touches a
  * file descriptor or a plain buffer, nothing else.
  *
- * Two kinds: a temporary file without a name (it vanishes with its
- * descriptor, also after a crash), and a read-only view of a caller's buffer
- * (a bytea argument needs no copy).
+ * Three kinds: a temporary file without a name (it vanishes with its
+ * descriptor, also after a crash), a read-only view of a caller's buffer (a
+ * bytea argument needs no copy), and a file of the server, read-only.
  *
  * Errors are sticky: libsndfile's callbacks can only answer "fewer bytes", so
  * the spool remembers the first failure and its errno, and every later write
@@ -38,6 +38,16 @@ SpStatus sp_spool_new_file(const SpEnv *env, const char *dir, int64_t max_bytes,
  * answers SP_ERR_BAD_ARG.  data may be NULL when size is 0.
  */
 SpStatus sp_spool_new_memory(const SpEnv *env, const void *data, size_t size, SpSpool **out);
+
+/*
+ * The regular file at path, read-only and as long as it is now; a relative
+ * path begins at the open folder dirfd (AT_FDCWD: the working directory).
+ * Writing answers SP_ERR_BAD_ARG.  Symbolic links are followed, but what is no
+ * regular file (a pipe, a device, a folder) is SP_ERR_UNSUPPORTED, and opening
+ * it neither blocks nor acts on it.  SP_ERR_IO with errno, SP_ERR_NO_MEMORY.
+ */
+SpStatus sp_spool_open_file(const SpEnv *env, int dirfd, const char *path, SpSpool **out,
+                            SpFault *fault);
 
 /* Close and forget; NULL is fine. */
 void sp_spool_free(SpSpool *spool);

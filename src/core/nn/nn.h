@@ -1,6 +1,16 @@
 /*
  * src/core/nn/nn.h
- *	  Layers of neural networks, for inference.
+ *	  Layers of neural networks for inference, over oneDNN.
+ *
+ * Words: a *layer* has its weights and knows its shapes; a *worker* is one of
+ * the threads that may run layers at the same time; an *element* is an
+ * activation between layers, float or bf16 by the precision, while sums and
+ * everything that a layer gives are float.  Images are NHWC with N = 1, so
+ * [height][width][channels]; bf16 is carried as uint16_t.
+ *
+ * Everything is allocated when layers are made.  Running one allocates
+ * nothing, calls nothing of the environment, and may happen on several workers
+ * at once.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -26,14 +36,122 @@ typedef enum SpActivation
 	SP_ACT_TANH
 } SpActivation;
 
-/* What layers need of the process: the CPU's engine and the cache of primitives. */
+/* The CPU's engine, the cache of primitives by shape, the workers' scratch memory. */
 typedef struct SpNn SpNn;
 
-/* Asked between layers, from any thread: true means stop now. */
-typedef struct SpStop
+#define SP_NN_MAX_WORKERS 64
+
+/*
+ * For 1 .. SP_NN_MAX_WORKERS workers.  env must outlive it, and it its
+ * layers.  bf16 works on every CPU, but is slow where the CPU has no
+ * instructions for it.  Not from two threads at once.
+ */
+SpStatus sp_nn_new(const SpEnv *env, SpPrecision precision, int workers, SpNn **out);
+void sp_nn_free(SpNn *nn);
+
+const SpEnv *sp_nn_env(const SpNn *nn);
+SpPrecision sp_nn_precision(const SpNn *nn);
+int sp_nn_workers(const SpNn *nn);
+/* Bytes of an element: 4 or 2. */
+size_t sp_nn_element(const SpNn *nn);
+
+/* Whether this CPU (within ONEDNN_MAX_CPU_ISA) multiplies bf16 by itself. */
+bool sp_nn_cpu_has_bf16(void);
+/* The instruction set that is used, for people: "AVX-512 BF16". */
+const char *sp_nn_cpu_isa(void);
+
+/*
+ * To be called by a thread before it makes or runs its first layer: workers are
+ * the parallelism, so the library must not start threads of its own below them.
+ */
+void sp_nn_enter_thread(void);
+
+/*
+ * A layer with its weights: elements in, floats out, of the sizes it was made
+ * for.  Weights and biases are copied; a bias may be NULL.  Making one answers
+ * SP_ERR_BAD_ARG when the sizes are impossible, SP_ERR_NO_MEMORY; running one
+ * SP_ERR_NO_MEMORY.
+ */
+typedef struct SpLayer SpLayer;
+
+SpStatus sp_layer_run(const SpLayer *layer, int worker, const void *in, float *out);
+void sp_layer_free(SpLayer *layer);
+
+/* How a file lays out the weights of a convolution. */
+typedef enum SpKernelLayout
 {
-	bool (*asked)(void *arg);
-	void *arg;
-} SpStop;
+	SP_KERNEL_HWIO, /* TensorFlow: [height][width][in][out] */
+	SP_KERNEL_OIHW  /* PyTorch: [out][in][height][width] */
+} SpKernelLayout;
+
+typedef struct SpConvShape
+{
+	int in_height, in_width, in_channels;
+	int out_height, out_width, out_channels;
+	int kernel_height, kernel_width;
+	int stride;
+	int dilation;          /* 1: dense */
+	int pad_top, pad_left; /* what lies beyond the other edges follows from the sizes */
+} SpConvShape;
+
+/* [in_height][in_width][in_channels] to [out_height][out_width][out_channels]; bias[out_channels]. */
+SpStatus sp_conv_new(SpNn *nn, const SpConvShape *shape, const float *weights,
+                     SpKernelLayout layout, const float *bias, SpLayer **out);
+
+/* [rows][in_size] to [rows][out_size]; weights[out_size][in_size], bias[out_size]. */
+SpStatus sp_linear_new(SpNn *nn, int rows, int in_size, int out_size, const float *weights,
+                       const float *bias, SpLayer **out);
+
+/*
+ * One bidirectional LSTM layer, [steps][in_size] to [steps][2 * hidden]:
+ * forward, then backward; the state is zero at both ends.  Its input is
+ * floats in either precision.  Weights as PyTorch has them, gates in the order
+ * input, forget, cell, output; of each direction w_in[4 * hidden][in_size],
+ * w_rec[4 * hidden][hidden], and bias[4 * hidden], the sum of PyTorch's two.
+ */
+typedef struct SpLstmWeights
+{
+	const float *w_in[2];
+	const float *w_rec[2];
+	const float *bias[2];
+} SpLstmWeights;
+
+SpStatus sp_lstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmWeights *weights,
+                     SpLayer **out);
+
+/*
+ * A transposed convolution of stride 2, as four ordinary ones: one for each
+ * parity of row and column of the output.  The library's own strided one
+ * takes ten times as long.  Output sample o gathers in[i] * kernel[o - 2 i + crop].
+ */
+typedef struct SpDeconvShape
+{
+	int in_height, in_width, in_channels;
+	int out_channels; /* out height and width are twice in's */
+	int kernel;       /* both ways, 2 .. 16 */
+	int crop;         /* samples cut off at top and left, 0 .. kernel - 1 */
+} SpDeconvShape;
+
+typedef struct SpDeconv SpDeconv;
+
+/* weights[kernel][kernel][out][in], as TensorFlow has them. */
+SpStatus sp_deconv_new(SpNn *nn, const SpDeconvShape *shape, const float *weights,
+                       const float *bias, SpDeconv **out);
+void sp_deconv_free(SpDeconv *deconv);
+/* out is planes[2][2][in_height][in_width][out_channels]: row parity, column parity. */
+SpStatus sp_deconv_run(const SpDeconv *deconv, int worker, const void *in, float *out);
+
+/*
+ * The taps of one parity of such a convolution along one axis: output 2 y + parity
+ * gathers in[y + first .. y + first + count - 1] with kernel[tap[0 .. count - 1]].
+ */
+typedef struct SpPhase
+{
+	int first;
+	int count;
+	int tap[16];
+} SpPhase;
+
+SpPhase sp_deconv_phase(int kernel, int crop, int parity);
 
 #endif /* SP_NN_H */

@@ -63,4 +63,7 @@ bool sp_tensor_to_f32(float *out, const void *in, SpDtype dtype, size_t n);
 /* Rounds to nearest, ties to even, as hardware does; NaN stays NaN. */
 void sp_f32_to_bf16(uint16_t *out, const float *in, size_t n);
 
+/* The same for IEEE half precision; beyond 65504 is infinity. */
+void sp_f32_to_f16(uint16_t *out, const float *in, size_t n);
+
 #endif /* SP_TENSOR_H */

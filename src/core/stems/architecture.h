@@ -15,6 +15,7 @@
 #include "core/nn/nn.h"
 #include "core/nn/tensor.h"
 #include "core/sp_base.h"
+#include "core/sp_pool.h"
 
 #define SP_MODEL_MAX_STEMS     8
 #define SP_MODEL_MAX_STEM_NAME 31
@@ -23,9 +24,10 @@
 /* How the last layer of the network becomes magnitudes. */
 typedef enum SpMaskKind
 {
-	SP_MASK_SIGMOID = 0, /* each stem by itself */
-	SP_MASK_SOFTMAX,     /* over the stems of a bin */
-	SP_MASK_RELU         /* unbounded, as Open-Unmix has it */
+	SP_MASK_NONE = 0,
+	SP_MASK_SIGMOID, /* each stem by itself */
+	SP_MASK_SOFTMAX, /* over the stems of a bin */
+	SP_MASK_RELU     /* unbounded, as Open-Unmix has it */
 } SpMaskKind;
 
 /*
@@ -70,11 +72,11 @@ typedef struct SpArchitecture
 	SpStatus (*resolve)(const SpTensorSource *tensors, SpModelSpec *spec, SpFault *fault);
 
 	/*
-	 * Reads the weights.  workers is how many threads will call estimate at
-	 * the same time.  env must outlive the net.
+	 * Reads the weights of tensors that were resolved into spec.  Allocates all
+	 * that nn's workers need; nn must outlive the net.
 	 */
-	SpStatus (*load)(const SpEnv *env, SpNn *nn, const SpTensorSource *tensors,
-	                 const SpModelSpec *spec, int workers, SpNet **out, SpFault *fault);
+	SpStatus (*load)(SpNn *nn, const SpTensorSource *tensors, const SpModelSpec *spec, SpNet **out,
+	                 SpFault *fault);
 	void (*unload)(SpNet *net);
 
 	/*
@@ -88,6 +90,8 @@ typedef struct SpArchitecture
 	                     const SpStop *stop);
 } SpArchitecture;
 
+extern const SpArchitecture sp_arch_spleeter;
+
 /* All architectures, ended by NULL; the one of this name or NULL; the one that recognises. */
 extern const SpArchitecture *const sp_architectures[];
 const SpArchitecture *sp_architecture_find(const char *name);
@@ -98,6 +102,8 @@ const SpArchitecture *sp_architecture_recognise(const SpTensorSource *tensors);
  * Unknown keys, wrong types and impossible numbers are SP_ERR_BAD_DATA.
  */
 SpStatus sp_model_spec_parse(const char *json, SpModelSpec *spec, SpFault *fault);
+/* What every architecture's resolved spec must hold; SP_ERR_UNSUPPORTED, SP_ERR_BAD_DATA. */
+SpStatus sp_model_spec_check(const SpModelSpec *spec, SpFault *fault);
 /* Prints a resolved spec as JSON of less than SP_MODEL_PARAMS_MAX bytes. */
 SpStatus sp_model_spec_print(const SpModelSpec *spec, char out[SP_MODEL_PARAMS_MAX]);
 

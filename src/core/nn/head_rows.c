@@ -1,0 +1,275 @@
+/*
+ * src/core/nn/head_rows.c
+ *	  Row kernels of a U-Net's last layers, vectors along the width.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "core/nn/head_rows.h"
+
+#include <string.h>
+
+#include "core/nn/vmath.h"
+#include "core/sp_simd.h"
+
+#define LANES 16
+typedef float Vec __attribute__((vector_size(64)));
+
+/* By pointer, because passing vectors by value has no ABI that all CPUs share. */
+#define LOAD(v, p)  memcpy(&(v), (p), sizeof(Vec))
+#define STORE(p, v) memcpy((p), &(v), sizeof(Vec))
+
+size_t
+sp_head_pitch(size_t width)
+{
+	/* the kernel reads whole blocks of two vectors, and one column further */
+	size_t blocks = (width + 2 * LANES - 1) / (2 * LANES);
+
+	/* an odd number of cache lines: channels must not share cache sets */
+	return (blocks * 2 + 3) * LANES;
+}
+
+/* Tap of 5, crop 1, that reaches input d (-1, 0, 1) from an output of this parity, or -1. */
+static int
+tap_of(int parity, int d)
+{
+	int tap = parity + 1 - 2 * d;
+
+	return tap >= 0 && tap < 5 ? tap : -1;
+}
+
+void
+sp_head_order_taps(float *out, const float *weights, size_t channels)
+{
+	for (size_t c = 0; c < channels; c++)
+		for (int row = -1; row <= 1; row++)
+			for (int column = -1; column <= 1; column++)
+				for (int phase = 0; phase < 4; phase++)
+				{
+					int ky = tap_of(phase / 2, row), kx = tap_of(phase % 2, column);
+
+					if (ky >= 0 && kx >= 0)
+						*out++ = weights[(size_t) (ky * 5 + kx) * channels + c];
+				}
+}
+
+/* --- packing ----------------------------------------------------------------- */
+
+/*
+ * Transposes LANES x LANES values in place: at distance d = 8, 4, 2, 1 the blocks of d
+ * beside the diagonal change places.  LOW_d and HIGH_d are where the lanes of rows
+ * i and i + d come from.
+ */
+#define LOW_8  0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
+#define HIGH_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define LOW_4  0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27
+#define HIGH_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
+#define LOW_2  0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29
+#define HIGH_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
+#define LOW_1  0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
+#define HIGH_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
+#define SWAP_BLOCKS(rows, d)                                           \
+	for (int i = 0; i < LANES; i++)                                    \
+		if ((i & (d)) == 0)                                            \
+		{                                                              \
+			Vec a = (rows)[i], b = (rows)[i + (d)];                    \
+                                                                       \
+			(rows)[i] = __builtin_shufflevector(a, b, LOW_##d);        \
+			(rows)[i + (d)] = __builtin_shufflevector(a, b, HIGH_##d); \
+		}
+
+SP_INLINE void
+transpose(Vec rows[LANES]){
+#pragma GCC unroll 16
+	SWAP_BLOCKS(rows, 8)
+#pragma GCC unroll 16
+		SWAP_BLOCKS(rows, 4)
+#pragma GCC unroll 16
+			SWAP_BLOCKS(rows, 2)
+#pragma GCC unroll 16
+				SWAP_BLOCKS(rows, 1)}
+
+/*
+ * op of LANES pixels from in on and m <= LANES channels from `from` on, as rows
+ * of one channel.  Pixels from `pixels` on do not exist and give what comes.
+ */
+SP_INLINE void load_block(SpActivation act, bool act_first, const SpPointwise *op, const float *in,
+                          size_t pixels, size_t channels, size_t from, Vec rows[LANES])
+{
+	size_t m = channels - from < LANES ? channels - from : LANES;
+	float block[LANES][LANES] = {{0}}, scale[LANES], shift[LANES];
+
+	for (size_t c = 0; c < LANES; c++)
+	{
+		scale[c] = op->scale != NULL && c < m ? op->scale[from + c] : 1.0f;
+		shift[c] = op->scale != NULL && c < m ? op->shift[from + c] : 0.0f;
+	}
+	if (pixels >= LANES && m == LANES)
+		for (size_t k = 0; k < LANES; k++)
+			memcpy(block[k], in + k * channels + from, sizeof(block[k]));
+	else
+		for (size_t k = 0; k < LANES && k < pixels; k++)
+			memcpy(block[k], in + k * channels + from, m * sizeof(float));
+	if (act != SP_ACT_NONE || op->scale != NULL)
+		for (size_t k = 0; k < LANES; k++)
+			for (size_t c = 0; c < LANES; c++)
+				block[k][c] = sp_point(act, act_first, block[k][c], scale[c], shift[c]);
+	memcpy(rows, block, sizeof(block));
+	transpose(rows);
+}
+
+SP_CLONES void
+sp_head_pack(const float *in, size_t pixels, size_t channels, float *row, size_t pitch)
+{
+	static const SpPointwise none = {0};
+
+	for (size_t from = 0; from < channels; from += LANES)
+		for (size_t i = 0; i < pixels; i += LANES)
+		{
+			size_t n = pixels - i < LANES ? pixels - i : LANES;
+			Vec rows[LANES];
+
+			load_block(SP_ACT_NONE, false, &none, in + i * channels, pixels - i, channels, from,
+			           rows);
+			for (size_t c = 0; c < LANES && from + c < channels; c++)
+				memcpy(row + (from + c) * pitch + SP_HEAD_MARGIN + i, &rows[c], n * sizeof(float));
+		}
+}
+
+#define LOW_MIX  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_MIX 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+
+SP_INLINE void
+pack_pair(SpActivation act, bool act_first, const SpPointwise *op, const float *even,
+          const float *odd, size_t pixels, size_t channels, float *row, size_t pitch)
+{
+	for (size_t from = 0; from < channels; from += LANES)
+		for (size_t i = 0; i < pixels; i += LANES)
+		{
+			size_t n = pixels - i < LANES ? pixels - i : LANES;
+			Vec rows[2][LANES];
+
+			load_block(act, act_first, op, even + i * channels, pixels - i, channels, from,
+			           rows[0]);
+			load_block(act, act_first, op, odd + i * channels, pixels - i, channels, from, rows[1]);
+			for (size_t c = 0; c < LANES && from + c < channels; c++)
+			{
+				Vec mixed[2] = {__builtin_shufflevector(rows[0][c], rows[1][c], LOW_MIX),
+				                __builtin_shufflevector(rows[0][c], rows[1][c], HIGH_MIX)};
+
+				memcpy(row + (from + c) * pitch + SP_HEAD_MARGIN + 2 * i, mixed,
+				       2 * n * sizeof(float));
+			}
+		}
+}
+
+SP_CLONES void
+sp_head_pack_pair(const SpPointwise *op, const float *even, const float *odd, size_t pixels,
+                  size_t channels, float *row, size_t pitch)
+{
+	SP_POINT_SWITCH(op->act, op->act_first, pack_pair, op, even, odd, pixels, channels, row, pitch);
+}
+
+/* --- transposed convolution -------------------------------------------------- */
+
+/* 2 * LANES columns of all four parities: acc[parity of row and column][half]. */
+SP_INLINE void
+gather(const SpHeadDeconv *in, size_t x, Vec acc[4][2])
+{
+	const float *tap = in->taps;
+
+	for (size_t c = 0; c < in->channels; c++)
+	{
+#pragma GCC unroll 3
+		for (int row = 0; row < 3; row++)
+#pragma GCC unroll 3
+			for (int column = 0; column < 3; column++)
+			{
+				const float *at =
+					in->rows[row] + c * in->pitch + SP_HEAD_MARGIN + x + (size_t) column - 1;
+				Vec low, high;
+
+				LOAD(low, at);
+				LOAD(high, at + LANES);
+#pragma GCC unroll 4
+				for (int phase = 0; phase < 4; phase++)
+					/* even outputs do not reach what lies below or right */
+					if ((row < 2 || phase / 2 == 1) && (column < 2 || phase % 2 == 1))
+					{
+						acc[phase][0] += *tap * low;
+						acc[phase][1] += *tap++ * high;
+					}
+			}
+	}
+}
+
+SP_INLINE void
+finish_row(SpActivation act, bool act_first, const SpPointwise *op, const float *columns, size_t n,
+           float *out)
+{
+	float scale = op->scale != NULL ? op->scale[0] : 1.0f;
+	float shift = op->scale != NULL ? op->shift[0] : 0.0f;
+
+	/* columns[2][2 * LANES]: even ones, odd ones */
+	for (size_t i = 0; i < n; i++)
+		out[2 * i] = sp_point(act, act_first, columns[i], scale, shift);
+	for (size_t i = 0; i < n; i++)
+		out[2 * i + 1] = sp_point(act, act_first, columns[2 * LANES + i], scale, shift);
+}
+
+SP_INLINE void
+deconv(SpActivation act, bool act_first, const SpHeadDeconv *in, const SpPointwise *op, float *even,
+       float *odd)
+{
+	float columns[2][2][2 * LANES];
+
+	for (size_t x = 0; x < in->width; x += 2 * LANES)
+	{
+		size_t n = in->width - x < 2 * LANES ? in->width - x : 2 * LANES;
+		Vec acc[4][2];
+
+		for (int phase = 0; phase < 4; phase++)
+			acc[phase][0] = acc[phase][1] = (Vec){0} + in->bias;
+		gather(in, x, acc);
+		memcpy(columns, acc, sizeof(columns));
+		if (n == 2 * LANES)
+		{
+			finish_row(act, act_first, op, columns[0][0], 2 * LANES, even + 2 * x);
+			finish_row(act, act_first, op, columns[1][0], 2 * LANES, odd + 2 * x);
+		}
+		else
+		{
+			finish_row(act, act_first, op, columns[0][0], n, even + 2 * x);
+			finish_row(act, act_first, op, columns[1][0], n, odd + 2 * x);
+		}
+	}
+}
+
+SP_CLONES void
+sp_head_deconv(const SpHeadDeconv *in, const SpPointwise *act, float *even, float *odd)
+{
+	SP_POINT_SWITCH(act->act, act->act_first, deconv, in, act, even, odd);
+}
+
+/* --- the last convolution ---------------------------------------------------- */
+
+SP_CLONES void
+sp_head_conv(const float *in, size_t pitch, size_t width, const float taps[16], float bias,
+             const float *mix, float *out)
+{
+	for (size_t x = 0; x < width; x++)
+	{
+		float sum = bias;
+
+		for (size_t i = 0; i < 4; i++)
+		{
+			const float *at = in + 2 * i * pitch + x - 3;
+
+			sum += taps[4 * i] * at[0] + taps[4 * i + 1] * at[2] + taps[4 * i + 2] * at[4] +
+			       taps[4 * i + 3] * at[6];
+		}
+		out[x] = sum;
+	}
+	if (mix != NULL)
+		for (size_t x = 0; x < width; x++)
+			out[x] = sp_sigmoid(out[x]) * mix[x];
+}

@@ -1,0 +1,162 @@
+/*
+ * src/core/nn/layers.c
+ *	  Convolution, linear and LSTM layers: weights bound to a primitive.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include <string.h>
+
+#include "core/nn/onednn.h"
+
+struct SpLayer
+{
+	const SpEnv *env;
+	SpPrimitive *primitive;
+	SpPacked *constants[SP_OPERANDS];
+};
+
+/* What a layer is made of; bias NULL means zeros[bias_size]. */
+typedef struct Recipe
+{
+	SpPrimitiveKey key;
+	SpKernelLayout layout;
+	const float *weights;
+	const float *recurrent;
+	const float *bias;
+	size_t bias_size;
+} Recipe;
+
+static SpStatus
+pack(SpLayer *layer, const Recipe *recipe)
+{
+	const float *values[SP_OPERANDS] = {recipe->weights, recipe->recurrent, recipe->bias};
+	SpStatus st = SP_OK;
+
+	for (int i = 0; i < SP_OPERANDS && st == SP_OK; i++)
+		if (values[i] != NULL)
+			st = sp_packed_new(layer->primitive, (SpOperand) i, recipe->layout, values[i],
+			                   &layer->constants[i]);
+	return st;
+}
+
+static SpStatus
+layer_new(SpNn *nn, Recipe *recipe, SpLayer **out)
+{
+	const SpEnv *env = sp_nn_env(nn);
+	SpLayer *layer = sp_calloc(env, 1, sizeof(*layer));
+	float *zeros = NULL;
+	SpStatus st;
+
+	*out = NULL;
+	if (layer == NULL)
+		return SP_ERR_NO_MEMORY;
+	layer->env = env;
+	st = sp_primitive_get(nn, &recipe->key, &layer->primitive);
+	if (st == SP_OK && recipe->bias == NULL)
+	{
+		recipe->bias = zeros = sp_calloc(env, recipe->bias_size, sizeof(float));
+		st = zeros == NULL ? SP_ERR_NO_MEMORY : SP_OK;
+	}
+	if (st == SP_OK)
+		st = pack(layer, recipe);
+	sp_free(env, zeros);
+	if (st != SP_OK)
+	{
+		sp_layer_free(layer);
+		return st;
+	}
+	*out = layer;
+	return SP_OK;
+}
+
+void
+sp_layer_free(SpLayer *layer)
+{
+	if (layer == NULL)
+		return;
+	for (int i = 0; i < SP_OPERANDS; i++)
+		sp_packed_free(layer->constants[i]);
+	sp_free(layer->env, layer);
+}
+
+SpStatus
+sp_layer_run(const SpLayer *layer, int worker, const void *in, float *out)
+{
+	return sp_primitive_run(layer->primitive, worker, in, layer->constants, out);
+}
+
+SpStatus
+sp_conv_new(SpNn *nn, const SpConvShape *shape, const float *weights, SpKernelLayout layout,
+            const float *bias, SpLayer **out)
+{
+	Recipe recipe = {
+		.layout = layout,
+		.weights = weights,
+		.bias = bias,
+		.bias_size = (size_t) shape->out_channels,
+	};
+
+	memset(&recipe.key, 0, sizeof(recipe.key));
+	recipe.key.kind = SP_PRIMITIVE_CONV;
+	recipe.key.as.conv = *shape;
+	return layer_new(nn, &recipe, out);
+}
+
+SpStatus
+sp_linear_new(SpNn *nn, int rows, int in_size, int out_size, const float *weights,
+              const float *bias, SpLayer **out)
+{
+	Recipe recipe = {.weights = weights, .bias = bias, .bias_size = (size_t) out_size};
+
+	memset(&recipe.key, 0, sizeof(recipe.key));
+	recipe.key.kind = SP_PRIMITIVE_LINEAR;
+	recipe.key.as.linear.rows = rows;
+	recipe.key.as.linear.in_size = in_size;
+	recipe.key.as.linear.out_size = out_size;
+	return layer_new(nn, &recipe, out);
+}
+
+/* out[size][gates] = transpose of in[gates][size] */
+static void
+transpose(float *out, const float *in, size_t gates, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		for (size_t g = 0; g < gates; g++)
+			out[i * gates + g] = in[g * size + i];
+}
+
+SpStatus
+sp_lstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmWeights *weights,
+            SpLayer **out)
+{
+	const SpEnv *env = sp_nn_env(nn);
+	size_t gates = 4 * (size_t) hidden;
+	float *input = sp_alloc(env, 2 * gates * (size_t) in_size, sizeof(float));
+	float *recurrent = sp_alloc(env, 2 * gates * (size_t) hidden, sizeof(float));
+	float *bias = sp_alloc(env, 2 * gates, sizeof(float));
+	Recipe recipe = {.weights = input, .recurrent = recurrent, .bias = bias};
+	SpStatus st = SP_ERR_NO_MEMORY;
+
+	*out = NULL;
+	memset(&recipe.key, 0, sizeof(recipe.key));
+	recipe.key.kind = SP_PRIMITIVE_LSTM;
+	recipe.key.as.lstm.steps = steps;
+	recipe.key.as.lstm.in_size = in_size;
+	recipe.key.as.lstm.hidden = hidden;
+	if (input != NULL && recurrent != NULL && bias != NULL)
+	{
+		for (size_t d = 0; d < 2; d++)
+		{
+			transpose(input + d * gates * (size_t) in_size, weights->w_in[d], gates,
+			          (size_t) in_size);
+			transpose(recurrent + d * gates * (size_t) hidden, weights->w_rec[d], gates,
+			          (size_t) hidden);
+			memcpy(bias + d * gates, weights->bias[d], gates * sizeof(float));
+		}
+		st = layer_new(nn, &recipe, out);
+	}
+	sp_free(env, input);
+	sp_free(env, recurrent);
+	sp_free(env, bias);
+	return st;
+}

@@ -1,0 +1,205 @@
+/*
+ * src/core/nn/pointwise.c
+ *	  Activation, folded normalisation, rounding and scatter in one pass.
+ *
+ * These passes are bound by memory, so each value is read once and written
+ * once.  The compiler makes one loop for each activation and element type.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "core/nn/pointwise.h"
+
+#include <math.h>
+
+#include "core/nn/vmath.h"
+#include "core/sp_simd.h"
+
+/*
+ * A run of channels.  With dense pixels of few channels, the affine is
+ * repeated up to this many values, and a run then covers several pixels: a loop
+ * over 16 values is mostly its own beginning and end.
+ */
+#define RUN 512
+
+/* What the loops read: the operation with its affine repeated. */
+typedef struct Pass
+{
+	const float *scale;
+	const float *shift;
+	size_t run; /* values of one run */
+} Pass;
+
+SP_INLINE void
+run_f32(SpActivation act, bool act_first, const Pass *pass, const float *restrict in, size_t n,
+        float *restrict out)
+{
+	const float *restrict scale = pass->scale;
+	const float *restrict shift = pass->shift;
+
+	for (size_t c = 0; c < n; c++)
+		out[c] = sp_point(act, act_first, in[c], scale[c], shift[c]);
+}
+
+SP_INLINE void
+run_bf16(SpActivation act, bool act_first, const Pass *pass, const float *restrict in, size_t n,
+         uint16_t *restrict out)
+{
+	const float *restrict scale = pass->scale;
+	const float *restrict shift = pass->shift;
+
+	for (size_t c = 0; c < n; c++)
+		out[c] = sp_bf16_of(sp_point(act, act_first, in[c], scale[c], shift[c]));
+}
+
+/* runs of pass->run values, `step` elements apart in out; the last may be shorter. */
+SP_INLINE void
+pass_over(SpActivation act, bool act_first, const Pass *pass, const float *in, size_t values,
+          SpPrecision precision, void *out, size_t step)
+{
+	size_t at = 0;
+
+	for (size_t done = 0; done < values; done += pass->run, at += step)
+	{
+		size_t n = values - done < pass->run ? values - done : pass->run;
+
+		if (precision == SP_PRECISION_BF16)
+			run_bf16(act, act_first, pass, in + done, n, (uint16_t *) out + at);
+		else
+			run_f32(act, act_first, pass, in + done, n, (float *) out + at);
+	}
+}
+
+SP_CLONES static void
+pass_by_activation(SpActivation act, bool act_first, const Pass *pass, const float *in,
+                   size_t values, SpPrecision precision, void *out, size_t step)
+{
+	SP_POINT_SWITCH(act, act_first, pass_over, pass, in, values, precision, out, step);
+}
+
+/* The affine for runs of whole pixels, of at most RUN channels; repeated[2 * RUN] is room for it. */
+static Pass
+prepare(const SpPointwise *op, size_t channels, bool dense, float *repeated)
+{
+	size_t pixels = dense && channels < RUN ? RUN / channels : 1;
+
+	for (size_t i = 0; i < pixels * channels; i++)
+	{
+		repeated[i] = op->scale != NULL ? op->scale[i % channels] : 1.0f;
+		repeated[RUN + i] = op->scale != NULL ? op->shift[i % channels] : 0.0f;
+	}
+	return (Pass){repeated, repeated + RUN, pixels * channels};
+}
+
+static void *
+place(const SpPixels *out, size_t pixel)
+{
+	size_t element = out->precision == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+
+	return (char *) out->data + (pixel * out->stride + out->offset) * element;
+}
+
+/* More channels than a run holds: in pieces. */
+static void
+run_wide(const SpPointwise *op, const float *in, size_t pixels, size_t channels,
+         const SpPixels *out)
+{
+	for (size_t i = 0; i < pixels; i++)
+		for (size_t from = 0; from < channels; from += RUN)
+		{
+			size_t n = channels - from < RUN ? channels - from : RUN;
+			SpPointwise part = *op;
+			SpPixels to = {out->precision, place(out, i), n, from};
+
+			if (op->scale != NULL)
+			{
+				part.scale += from;
+				part.shift += from;
+			}
+			sp_pointwise_run(&part, in + i * channels + from, 1, n, &to);
+		}
+}
+
+void
+sp_pointwise_run(const SpPointwise *op, const float *in, size_t pixels, size_t channels,
+                 const SpPixels *out)
+{
+	float repeated[2 * RUN];
+	Pass pass;
+
+	if (channels > RUN)
+	{
+		run_wide(op, in, pixels, channels, out);
+		return;
+	}
+	pass = prepare(op, channels, out->stride == channels, repeated);
+	pass_by_activation(op->act, op->act_first, &pass, in, pixels * channels, out->precision,
+	                   place(out, 0), pass.run / channels * out->stride);
+}
+
+void
+sp_pointwise_join(const SpPointwise *op, const float *planes, size_t height, size_t width,
+                  size_t channels, const SpPixels *out)
+{
+	float repeated[2 * RUN];
+	Pass pass;
+
+	if (channels <= RUN)
+		pass = prepare(op, channels, false, repeated);
+	for (size_t y = 0; y < 2 * height; y++)
+		for (size_t odd = 0; odd < 2; odd++)
+		{
+			const float *in = planes + (((y % 2) * 2 + odd) * height + y / 2) * width * channels;
+			SpPixels to = *out;
+
+			to.data = place(out, 2 * width * y + odd);
+			to.stride = 2 * out->stride;
+			to.offset = 0;
+			if (channels <= RUN)
+				pass_by_activation(op->act, op->act_first, &pass, in, width * channels,
+				                   out->precision, to.data, to.stride);
+			else
+				run_wide(op, in, width, channels, &to);
+		}
+}
+
+void
+sp_fold_norm(float *scale, float *shift, const float *gamma, const float *beta, const float *mean,
+             const float *variance, float epsilon, size_t channels)
+{
+	for (size_t c = 0; c < channels; c++)
+	{
+		double factor = (gamma != NULL ? gamma[c] : 1.0) / sqrt((double) variance[c] + epsilon);
+
+		scale[c] = (float) factor;
+		shift[c] = (float) (beta[c] - mean[c] * factor);
+	}
+}
+
+SP_CLONES void
+sp_softmax(float *const *stems, size_t count, size_t n)
+{
+	/* blocks that stay in the first cache while all stems pass over them */
+	float top[RUN], sum[RUN];
+
+	for (size_t from = 0; from < n; from += RUN)
+	{
+		size_t m = n - from < RUN ? n - from : RUN;
+
+		memcpy(top, stems[0] + from, m * sizeof(float));
+		memset(sum, 0, sizeof(sum));
+		for (size_t s = 1; s < count; s++)
+			for (size_t i = 0; i < m; i++)
+				top[i] = stems[s][from + i] > top[i] ? stems[s][from + i] : top[i];
+		for (size_t s = 0; s < count; s++)
+			for (size_t i = 0; i < m; i++)
+			{
+				float e = sp_exp(stems[s][from + i] - top[i]);
+
+				stems[s][from + i] = e;
+				sum[i] += e;
+			}
+		for (size_t s = 0; s < count; s++)
+			for (size_t i = 0; i < m; i++)
+				stems[s][from + i] /= sum[i];
+	}
+}

@@ -1,0 +1,1 @@
+"""Reference for the neural separators; tests/golden/make_neural.py runs it."""

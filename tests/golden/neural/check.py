@@ -1,0 +1,112 @@
+"""tests/golden/neural/check.py: is the reference itself right?
+
+Layers against loops over their definition in numpy, formats against files
+that others wrote.
+
+SPDX-License-Identifier: PostgreSQL
+"""
+
+import io
+import os
+
+import numpy as np
+import torch
+
+from . import formats, unet
+
+
+def same(size, kernel, stride, dilation):
+    """Outputs and zeros in front, by TensorFlow's definition of 'same'."""
+    out = -(-size // stride)
+    missing = (out - 1) * stride + (kernel - 1) * dilation + 1 - size
+    return out, max(missing, 0) // 2
+
+
+def taps(shape, kernel, stride, dilation):
+    """Every (output, input, tap) of a convolution of [T][F]; shape is of the input."""
+    (out_t, front_t), (out_f, front_f) = (same(n, kernel, stride, dilation) for n in shape)
+    for i, j, a, b in np.ndindex(out_t, out_f, kernel, kernel):
+        t, f = i * stride + a * dilation - front_t, j * stride + b * dilation - front_f
+        if 0 <= t < shape[0] and 0 <= f < shape[1]:
+            yield (i, j), (t, f), (a, b)
+
+
+def convolution(x, kernel, bias, stride, dilation):
+    """[T][F][in] by [kh][kw][in][out]."""
+    out = np.zeros((x.shape[0] // stride, x.shape[1] // stride, len(bias))) + bias
+    for at, source, tap in taps(x.shape[:2], kernel.shape[0], stride, dilation):
+        out[at] += x[source] @ kernel[tap]
+    return out
+
+
+def transposed(x, kernel, bias, stride):
+    """[T][F][in] by [kh][kw][out][in]: the same taps, the other way round."""
+    shape = (x.shape[0] * stride, x.shape[1] * stride)
+    out = np.zeros(shape + (len(bias),)) + bias
+    for source, at, tap in taps(shape, kernel.shape[0], stride, 1):
+        out[at] += kernel[tap] @ x[source]
+    return out
+
+
+def layers():
+    """The largest distance of unet.py's three kinds of layers from the loops."""
+    rng = np.random.default_rng(1)
+    worst = 0.0
+    for layer, naive, shape in (
+        (unet.convolve, lambda *a: convolution(*a, 2, 1), (5, 5, 3, 4)),
+        (unet.transpose, lambda *a: transposed(*a, 2), (5, 5, 4, 3)),
+        (unet.last, lambda *a: convolution(*a, 1, 2), (4, 4, 3, 4)),
+    ):
+        x, kernel, bias = (rng.standard_normal(s) for s in ((8, 12, 3), shape, 4))
+        w = {"a/kernel": torch.tensor(kernel), "a/bias": torch.tensor(bias)}
+        got = layer(torch.tensor(x).permute(2, 0, 1)[None], w, "a")
+        got = got[0].permute(1, 2, 0).numpy()
+        worst = max(worst, np.abs(got - naive(x, kernel, bias)).max())
+    return worst
+
+
+def index(path, stems):
+    """A released index: same variables as unet.py's, and written again byte for byte."""
+    with open(path, "rb") as f:
+        data = f.read()
+    items = formats.read_table(data)
+    entries = {key.decode(): formats.read_entry(value) for key, value in items[1:]}
+    assert {n: e[1] for n, e in entries.items()} == unet.shapes(unet.spec(stems)), path
+    again = [(n.encode(), formats.bundle_entry(*entries[n])) for n in sorted(entries)]
+    assert formats.table([(b"", formats.HEADER)] + again) == data, path
+    return len(entries)
+
+
+def round_trip(weights):
+    """What formats.py wrote holds every tensor, by readers of its own or of numpy."""
+    files = formats.tensorflow(weights)
+    items = formats.read_table(files["model.index"])
+    for key, value in items[1:]:
+        dtype, shape, offset, size, crc = formats.read_entry(value)
+        raw = files[formats.DATA][offset : offset + size]
+        assert formats.masked(formats.crc32c(raw)) == crc
+        kind = np.int64 if dtype == formats.TF_INT64 else np.float32
+        assert np.array_equal(np.frombuffer(raw, kind).reshape(shape), weights[key.decode()])
+    archive = np.load(io.BytesIO(formats.npz(weights)))
+    assert all(np.array_equal(archive[n], weights[n]) for n in weights)
+    assert len(items) - 1 == len(archive.files) == len(weights)
+
+
+def main(shared):
+    """Prints what was checked; raises when something is wrong."""
+    assert formats.crc32c(b"123456789") == 0xE3069283  # the check value of CRC-32C
+    long = bytes(range(256)) * 1000
+    slow = formats.crc_bytes(np.full(1, 2**32 - 1, np.uint32), np.frombuffer(long, np.uint8)[:, None])
+    assert formats.crc32c(long) == int(slow[0]) ^ 0xFFFFFFFF
+    print("CRC32C: check value, parallel against serial: ok")
+    worst = layers()
+    assert worst < 1e-12
+    print("layers against loops in numpy: %.2g" % worst)
+    round_trip(unet.seeded_weights(unet.spec(5, "tiny")))
+    print("5 tiny stems as bundle and .npz, read back: ok")
+    for stems in (2, 4, 5):
+        path = os.path.join(shared, "data/weights/spleeter_indexes/%dstems.model.index" % stems)
+        if not os.path.exists(path):
+            print("# SKIP no " + path)
+            continue
+        print("%d stems: released index, %d tensors, same bytes" % (stems, index(path, stems)))
