@@ -23,7 +23,7 @@
 #include "utils/uuid.h"
 
 #include "core/audio/quantise.h"
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
@@ -168,7 +168,7 @@ open_engine(SpSeparation *s)
 		.sum_to_mix = s->sum_to_mix,
 	};
 
-	sp_pg_check(sp_separator_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
+	sp_pg_check(sp_classical_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
 	sp_pg_own(s->engine, release_engine);
 }
 
@@ -206,7 +206,7 @@ SpSeparation *
 sp_separation_open(MemoryContext context, Datum track_id, int stems, const char *model)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	const char *const *names = sp_stem_names(stems);
+	const char *const *names = sp_classical_names(stems);
 	SpSeparation *s = palloc0(sizeof(SpSeparation));
 
 	if (names == NULL)
