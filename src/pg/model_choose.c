@@ -13,7 +13,7 @@
 #include "utils/builtins.h"
 
 #include "core/model/catalogue.h"
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 #include "pg/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -70,10 +70,10 @@ classical_counts(void)
 
 	initStringInfo(&text);
 	for (int n = 1; n <= SP_MODEL_MAX_STEMS; n++)
-		if (sp_stem_names(n) != NULL)
+		if (sp_classical_names(n) != NULL)
 			last = n;
 	for (int n = 1; n <= last; n++)
-		if (sp_stem_names(n) != NULL)
+		if (sp_classical_names(n) != NULL)
 			appendStringInfo(&text, "%s%d", text.len == 0 ? "" : n == last ? " or " : ", ", n);
 	return text.data;
 }
@@ -82,7 +82,7 @@ classical_counts(void)
 static bool
 take_classical(int stems, SpModelRow *out)
 {
-	const char *const *names = sp_stem_names(stems);
+	const char *const *names = sp_classical_names(stems);
 
 	if (names == NULL)
 		return false;

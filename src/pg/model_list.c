@@ -14,7 +14,7 @@
 #include "utils/tuplestore.h"
 
 #include "core/model/catalogue.h"
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 #include "pg/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -58,11 +58,11 @@ put_classical(ReturnSetInfo *result)
 		Datum values[MODELS_COLUMNS] = {0};
 		bool nulls[MODELS_COLUMNS];
 
-		if (sp_stem_names(n) == NULL)
+		if (sp_classical_names(n) == NULL)
 			continue;
 		memset(nulls, true, sizeof(nulls));
 		values[0] = CStringGetTextDatum(SP_MODEL_CLASSICAL);
-		values[3] = text_array(sp_stem_names(n));
+		values[3] = text_array(sp_classical_names(n));
 		values[11] = BoolGetDatum(true);
 		nulls[0] = nulls[3] = nulls[11] = false;
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

@@ -23,7 +23,7 @@
 #include "utils/uuid.h"
 
 #include "core/audio/quantise.h"
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 #include "pg/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -142,7 +142,7 @@ open_engine(SpSeparation *s)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		                errmsg("networks of architecture \"%s\" cannot be run yet",
 		                       s->model.architecture)));
-	sp_pg_check(sp_separator_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
+	sp_pg_check(sp_classical_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
 	sp_pg_own(s->engine, release_engine);
 }
 

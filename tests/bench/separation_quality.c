@@ -25,7 +25,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 #include "host.h"
 #include "twins/hpss.h"
 #include "twins/repet_sim.h"
@@ -246,7 +246,7 @@ method_classical(const Clip *c, float **estimates)
 	float *out[4] = {estimates[VOCALS], estimates[DRUMS], estimates[BASS], estimates[OTHER]};
 	SpSeparator *s;
 
-	check(sp_separator_new(&env, &cfg, &s));
+	check(sp_classical_new(&env, &cfg, &s));
 	check(sp_separator_push(s, c->mix, c->count));
 	check(sp_separator_finish(s));
 	if (sp_separator_pull(s, out, c->count) != c->count)
@@ -434,7 +434,7 @@ measure_speed(double seconds)
 	fill_synthetic(song, 0, period + BLOCK, rate);
 	before = peak_mib();
 	start = cpu_seconds();
-	check(sp_separator_new(&env, &cfg, &s));
+	check(sp_classical_new(&env, &cfg, &s));
 	for (size_t done = 0; done <= total; done += BLOCK)
 	{
 		size_t count = total - done < BLOCK ? total - done : BLOCK;

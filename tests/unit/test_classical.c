@@ -1,12 +1,12 @@
 /*
- * tests/unit/test_separator.c
+ * tests/unit/test_classical.c
  *	  The contract of the separator: lengths, sums, streaming, odd input,
- *	  refusals, cancellation, exhaustion.  test_separator_signals.c has what
+ *	  refusals, cancellation, exhaustion.  test_classical_signals.c has what
  *	  comes out of signals whose parts are known.
  */
 #include "check.h"
 
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 
 #define MAX_STEMS SP_SEPARATOR_MAX_STEMS
 
@@ -34,7 +34,7 @@ separate(SpSeparatorConfig cfg, const float *in, size_t frames, size_t block)
 
 	for (int i = 0; i < cfg.stems; i++)
 		r.stems[i] = calloc((frames + 1) * (size_t) cfg.channels, sizeof(float));
-	r.status = sp_separator_new(&check_env, &cfg, &s);
+	r.status = sp_classical_new(&check_env, &cfg, &s);
 	for (size_t done = 0; r.status == SP_OK; done += block)
 	{
 		if (done < frames)
@@ -106,7 +106,7 @@ check_names(void)
 
 	for (size_t i = 0; i < 3; i++)
 	{
-		const char *const *names = sp_stem_names(counts[i]);
+		const char *const *names = sp_classical_names(counts[i]);
 		int n = 0;
 
 		while (names[n] != NULL)
@@ -114,10 +114,10 @@ check_names(void)
 		CHECK(n == counts[i]);
 		CHECK(strcmp(names[0], "vocals") == 0);
 	}
-	CHECK(strcmp(sp_stem_names(2)[1], "accompaniment") == 0);
-	CHECK(strcmp(sp_stem_names(4)[3], "other") == 0);
-	CHECK(strcmp(sp_stem_names(5)[1], "piano") == 0);
-	CHECK(sp_stem_names(3) == NULL && sp_stem_names(0) == NULL && sp_stem_names(-4) == NULL);
+	CHECK(strcmp(sp_classical_names(2)[1], "accompaniment") == 0);
+	CHECK(strcmp(sp_classical_names(4)[3], "other") == 0);
+	CHECK(strcmp(sp_classical_names(5)[1], "piano") == 0);
+	CHECK(sp_classical_names(3) == NULL && sp_classical_names(0) == NULL && sp_classical_names(-4) == NULL);
 }
 
 static void
@@ -132,8 +132,8 @@ check_refusals(void)
 	float x = 0;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		CHECK(sp_separator_new(&check_env, &bad[i], &s) == SP_ERR_BAD_ARG && s == NULL);
-	CHECK(sp_separator_new(&check_env, &good, &s) == SP_OK);
+		CHECK(sp_classical_new(&check_env, &bad[i], &s) == SP_ERR_BAD_ARG && s == NULL);
+	CHECK(sp_classical_new(&check_env, &good, &s) == SP_OK);
 	CHECK(sp_separator_finish(s) == SP_OK);
 	CHECK(sp_separator_finish(s) == SP_OK);
 	CHECK(sp_separator_push(s, &x, 1) == SP_ERR_BAD_ARG);
@@ -351,7 +351,7 @@ check_cancel_sticks(void)
 	float *out[2] = {NULL, NULL};
 	SpSeparator *s = NULL;
 
-	CHECK(sp_separator_new(&check_env, &cfg, &s) == SP_OK);
+	CHECK(sp_classical_new(&check_env, &cfg, &s) == SP_OK);
 	check_polls_left = 3;
 	CHECK(sp_separator_push(s, in, 4000) == SP_ERR_CANCELED);
 	check_polls_left = -1;
@@ -397,7 +397,7 @@ check_steady_memory(void)
 	size_t pulled = 0;
 	SpSeparator *s = NULL;
 
-	CHECK(sp_separator_new(&check_env, &cfg, &s) == SP_OK);
+	CHECK(sp_classical_new(&check_env, &cfg, &s) == SP_OK);
 	check_allocs_left = 0;
 	for (int i = 0; i < 300; i++)
 	{

@@ -1,5 +1,5 @@
 /*
- * src/core/stems/stages.c
+ * src/core/stems/classical_stages.c
  *	  The model `classical`: what happens to a frame.
  *
  * Four stages follow each other through the song, each as far behind the one
@@ -18,19 +18,19 @@
 #include <math.h>
 
 #include "core/sp_simd.h"
-#include "core/stems/separator_internal.h"
+#include "core/stems/classical_internal.h"
 
-static void listen(SpSeparator *s);
-static void trace(SpSeparator *s);
-static void give_voice(SpSeparator *s);
-static SpStatus part(SpSeparator *s);
-static void fill_levels(SpSeparator *s, size_t frame);
-static void add_stem(SpSeparator *s, size_t stem);
-static void leave_rest(SpSeparator *s, size_t frame);
-static SpStatus emit(SpSeparator *s, size_t frame);
-static float *share_row(const SpSeparator *s, size_t frame);
-static float *mix_spectrum(const SpSeparator *s, size_t frame, size_t channel);
-static float *part_spectrum(const SpSeparator *s, size_t source, size_t channel);
+static void listen(SpClassical *s);
+static void trace(SpClassical *s);
+static void give_voice(SpClassical *s);
+static SpStatus part(SpClassical *s);
+static void fill_levels(SpClassical *s, size_t frame);
+static void add_stem(SpClassical *s, size_t stem);
+static void leave_rest(SpClassical *s, size_t frame);
+static SpStatus emit(SpClassical *s, size_t frame);
+static float *share_row(const SpClassical *s, size_t frame);
+static float *mix_spectrum(const SpClassical *s, size_t frame, size_t channel);
+static float *part_spectrum(const SpClassical *s, size_t source, size_t channel);
 static void clear_row(float *restrict row, size_t n);
 static void add_power(float *restrict sum, const float *restrict spectrum, float weight,
                       size_t stride, size_t n);
@@ -43,7 +43,7 @@ static void accumulate(float *restrict sum, const float *restrict x, size_t n);
 
 /* Every stage goes as far as it can, the last first, so that no ring row is lost before its use. */
 SpStatus
-sp_separator_advance(SpSeparator *s)
+sp_classical_advance(SpClassical *s)
 {
 	SpStatus st = SP_OK;
 
@@ -71,7 +71,7 @@ sp_separator_advance(SpSeparator *s)
 }
 
 static void
-listen(SpSeparator *s)
+listen(SpClassical *s)
 {
 	float *row = sp_repet_slot(s->repet);
 	float weight = 1.0f / (float) s->cfg.channels;
@@ -90,7 +90,7 @@ listen(SpSeparator *s)
 }
 
 static void
-trace(SpSeparator *s)
+trace(SpClassical *s)
 {
 	float *background = s->comb;
 
@@ -102,7 +102,7 @@ trace(SpSeparator *s)
 }
 
 static void
-give_voice(SpSeparator *s)
+give_voice(SpClassical *s)
 {
 	size_t t = s->voiced;
 	bool stereo = s->cfg.channels == 2;
@@ -121,7 +121,7 @@ give_voice(SpSeparator *s)
 }
 
 static SpStatus
-part(SpSeparator *s)
+part(SpClassical *s)
 {
 	size_t t = s->parted++;
 	size_t stems = (size_t) s->cfg.stems;
@@ -146,7 +146,7 @@ part(SpSeparator *s)
 }
 
 static void
-fill_levels(SpSeparator *s, size_t frame)
+fill_levels(SpClassical *s, size_t frame)
 {
 	SpLayersOut out = {s->levels + SP_DRUMS * s->stride, s->levels + SP_BASS * s->stride,
 	                   s->levels + SP_OTHER * s->stride,
@@ -158,7 +158,7 @@ fill_levels(SpSeparator *s, size_t frame)
 
 /* Sums the stem's sources in the spectrum of the first, and that into the outlet. */
 static void
-add_stem(SpSeparator *s, size_t stem)
+add_stem(SpClassical *s, size_t stem)
 {
 	for (size_t c = 0; c < (size_t) s->cfg.channels; c++)
 	{
@@ -179,7 +179,7 @@ add_stem(SpSeparator *s, size_t stem)
 
 /* The finished hop of the last stem: the mix less the finished hops of all others. */
 static void
-leave_rest(SpSeparator *s, size_t frame)
+leave_rest(SpClassical *s, size_t frame)
 {
 	size_t last = (size_t) s->cfg.stems - 1;
 
@@ -203,7 +203,7 @@ leave_rest(SpSeparator *s, size_t frame)
  * first sample or after the last falls away.
  */
 static SpStatus
-emit(SpSeparator *s, size_t frame)
+emit(SpClassical *s, size_t frame)
 {
 	uint64_t padding = s->fft_size - s->hop;
 	uint64_t position = (uint64_t) frame * s->hop;
@@ -220,13 +220,13 @@ emit(SpSeparator *s, size_t frame)
 }
 
 static float *
-share_row(const SpSeparator *s, size_t frame)
+share_row(const SpClassical *s, size_t frame)
 {
 	return s->shares + frame % (s->lag + s->half + 1) * s->stride;
 }
 
 static float *
-mix_spectrum(const SpSeparator *s, size_t frame, size_t channel)
+mix_spectrum(const SpClassical *s, size_t frame, size_t channel)
 {
 	size_t row = frame % (s->half + 1) * (size_t) s->cfg.channels + channel;
 
@@ -234,7 +234,7 @@ mix_spectrum(const SpSeparator *s, size_t frame, size_t channel)
 }
 
 static float *
-part_spectrum(const SpSeparator *s, size_t source, size_t channel)
+part_spectrum(const SpClassical *s, size_t source, size_t channel)
 {
 	return s->parts + (source * (size_t) s->cfg.channels + channel) * 2 * s->stride;
 }

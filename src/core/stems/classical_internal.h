@@ -1,19 +1,19 @@
 /*
- * src/core/stems/separator_internal.h
- *	  What separator.c (lifecycle, queueing) and stages.c (the computation) share.
+ * src/core/stems/classical_internal.h
+ *	  What classical.c (lifecycle, queueing) and classical_stages.c (the computation) share.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
-#ifndef SP_SEPARATOR_INTERNAL_H
-#define SP_SEPARATOR_INTERNAL_H
+#ifndef SP_CLASSICAL_INTERNAL_H
+#define SP_CLASSICAL_INTERNAL_H
 
 #include "core/dsp/stft.h"
+#include "core/stems/classical.h"
 #include "core/stems/feed.h"
 #include "core/stems/layers.h"
 #include "core/stems/outlet.h"
 #include "core/stems/pitch.h"
 #include "core/stems/repet.h"
-#include "core/stems/separator.h"
 #include "core/stems/voice.h"
 #include "core/stems/wiener.h"
 
@@ -36,8 +36,9 @@ typedef struct SpStemPlan
 	unsigned sources[SP_SEPARATOR_MAX_STEMS]; /* bits of those that a stem is the sum of */
 } SpStemPlan;
 
-struct SpSeparator
+typedef struct SpClassical
 {
+	SpSeparator base;
 	const SpEnv *env;
 	SpSeparatorConfig cfg;
 	const SpStemPlan *plan;
@@ -75,12 +76,12 @@ struct SpSeparator
 	float *spectra; /* [half + 1][channels][2 * stride] of the mix */
 	float *levels;  /* [sources][stride] magnitudes */
 	float *parts;   /* [sources][channels][2 * stride] spectra */
-};
+} SpClassical;
 
 /*
  * Lets every stage go as far as the feed (or, once finished, the song's end)
  * permits.  Polls before every frame.  SP_ERR_CANCELED, SP_ERR_NO_MEMORY.
  */
-SpStatus sp_separator_advance(SpSeparator *s);
+SpStatus sp_classical_advance(SpClassical *s);
 
-#endif /* SP_SEPARATOR_INTERNAL_H */
+#endif /* SP_CLASSICAL_INTERNAL_H */

@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_separator_signals.c
+ * tests/unit/test_classical_signals.c
  *	  What the separator makes of signals whose parts are known, and its
  *	  background against the naive twin.
  */
@@ -7,7 +7,7 @@
 
 #include "core/stems/pitch.h"
 #include "core/stems/repet.h"
-#include "core/stems/separator.h"
+#include "core/stems/classical.h"
 #include "twins/hpss.h"
 #include "twins/repet_sim.h"
 
@@ -46,7 +46,7 @@ separate(Song *song)
 
 	for (int i = 0; i < 4; i++)
 		out[i] = song->stems[i];
-	CHECK(sp_separator_new(&check_env, &cfg, &s) == SP_OK);
+	CHECK(sp_classical_new(&check_env, &cfg, &s) == SP_OK);
 	CHECK(sp_separator_push(s, song->mix, FRAMES) == SP_OK);
 	CHECK(sp_separator_finish(s) == SP_OK);
 	CHECK(sp_separator_pull(s, out, FRAMES) == FRAMES);
