@@ -27,8 +27,9 @@
 
 /*
  * The largest piece of a tensor in a row of spotai.model_chunk; a multiple of
- * every number's size.  Loading 157 MB does not depend on it between 128 kB
- * and 1 MiB.
+ * every number's size.  Reading 157 MB took 121 ms at first and 72 ms again with
+ * pieces of 1 MiB and of 256 kB, 80 ms with 64 kB, 120 ms with 7 kB (in the row
+ * itself); importing them took 0.65 s, and twice as long with 7 kB.
  */
 #define CHUNK_BYTES (1024 * 1024)
 
