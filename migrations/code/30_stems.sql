@@ -1,12 +1,12 @@
 -- stems: a song taken apart, put together again, and judged
 
 CREATE FUNCTION spotai.separate(track_id uuid, stems integer DEFAULT 4, model text DEFAULT NULL)
-RETURNS TABLE (stem text, audio_id uuid, duration_s double precision, peak_db real, rms_db real, energy_share real)
+RETURNS TABLE (stem text, audio_id uuid, duration_s double precision, peak_db real, rms_db real, energy_share real, model text)
 LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_separate';
 COMMENT ON FUNCTION spotai.separate(uuid, integer, text) IS
-'separates a track into 2 (vocals, accompaniment), 4 (vocals, drums, bass, other) or 5 (vocals, piano, drums, bass, other) stems and stores them; they are as long as the track and sum to it; separating again with the same model replaces the content and keeps the ids';
+'separates a track into 2 (vocals, accompaniment), 4 (vocals, drums, bass, other) or 5 (vocals, piano, drums, bass, other) stems and stores them; they are as long as the track and sum to it. Without a model it is the one of spotai.stems_model where that fits, else the best installed one for that number of stems, else classical; the last column says which. Separating again with the same model replaces the content and keeps the ids';
 
 CREATE FUNCTION spotai.remix(track_id uuid, gains jsonb)
 RETURNS uuid

@@ -13,12 +13,10 @@
 #include <sys/stat.h>
 
 #include "access/detoast.h"
-#include "catalog/pg_authid_d.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
@@ -26,6 +24,7 @@
 #include "utils/uuid.h"
 
 #include "pg/audio.h"
+#include "pg/file.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -257,14 +256,7 @@ open_source_file(const char *path)
 	struct stat st;
 	int fd;
 
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("permission denied to read files of the server"),
-		                errhint("Grant the role pg_read_server_files, or send the content to "
-		                        "spotai.ingest().")));
-	if (!is_absolute_path(path))
-		ereport(ERROR,
-		        (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
+	sp_pg_check_read_path(path, "send the content to spotai.ingest()");
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		ereport(ERROR,
 		        (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a regular file", path)));

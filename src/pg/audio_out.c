@@ -6,32 +6,23 @@
  */
 #include "postgres.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "catalog/pg_authid_d.h"
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/fd.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/memutils.h"
 
 #include "core/audio/waveform.h"
 #include "pg/audio.h"
+#include "pg/file.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_audio_content);
 SPOTAI_FUNCTION(spotai_export_audio);
 SPOTAI_FUNCTION(spotai_waveform_svg);
-
-/* Files are written in pieces of this size. */
-#define COPY_BYTES (1024 * 1024)
 
 /* The format called name, if it is one that we can hand out for this audio. */
 static SpAudioFormat
@@ -85,130 +76,6 @@ spotai_audio_content(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(value);
 }
 
-/* A file that is being written beside its final place; unlinked unless kept. */
-typedef struct PartialFile
-{
-	char path[MAXPGPATH];
-	int fd;
-} PartialFile;
-
-static void
-discard_partial(void *arg)
-{
-	PartialFile *partial = arg;
-
-	if (partial->fd >= 0)
-	{
-		close(partial->fd);
-		ReleaseExternalFD();
-	}
-	if (partial->path[0] != '\0')
-		unlink(partial->path);
-}
-
-static PartialFile *
-create_partial(const char *path)
-{
-	PartialFile *partial = palloc0(sizeof(PartialFile));
-
-	partial->fd = -1;
-	sp_pg_own(partial, discard_partial);
-	if (snprintf(partial->path, MAXPGPATH, "%s.XXXXXX", path) >= MAXPGPATH)
-	{
-		partial->path[0] = '\0';
-		ereport(ERROR, (errcode(ERRCODE_INVALID_NAME), errmsg("path is too long")));
-	}
-	if (!AcquireExternalFD())
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-		                errmsg("too many open files to write another: %m")));
-	partial->fd = mkstemp(partial->path);
-	if (partial->fd < 0)
-	{
-		ReleaseExternalFD();
-		partial->path[0] = '\0';
-		ereport(ERROR,
-		        (errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
-	}
-	/* as COPY TO leaves its files: the server's operator decides who reads them */
-	if (fchmod(partial->fd, S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH) != 0)
-		ereport(ERROR, (errcode_for_file_access(),
-		                errmsg("could not set permissions of file \"%s\": %m", partial->path)));
-	return partial;
-}
-
-static void
-write_all(PartialFile *partial, SpSpool *spool)
-{
-	char *block = palloc(COPY_BYTES);
-	size_t got = COPY_BYTES;
-
-	for (int64 at = 0; got == COPY_BYTES; at += got)
-	{
-		CHECK_FOR_INTERRUPTS();
-		sp_pg_check(sp_spool_read(spool, at, block, COPY_BYTES, &got), "temporary file", NULL);
-		errno = 0;
-		if (write(partial->fd, block, got) != (ssize_t) got)
-		{
-			if (errno == 0)
-				errno = ENOSPC; /* a short write without a reason is a full disk */
-			ereport(ERROR, (errcode_for_file_access(),
-			                errmsg("could not write file \"%s\": %m", partial->path)));
-		}
-	}
-	if (pg_fsync(partial->fd) != 0)
-		ereport(ERROR, (errcode_for_file_access(),
-		                errmsg("could not fsync file \"%s\": %m", partial->path)));
-	pfree(block);
-}
-
-/* The content is on disk already; make its name last too. */
-static void
-fsync_folder_of(const char *path)
-{
-	char folder[MAXPGPATH];
-
-	strlcpy(folder, path, MAXPGPATH);
-	get_parent_directory(folder);
-	fsync_fname(folder, true);
-}
-
-/*
- * Give the file its name.  link() refuses an existing name atomically, where a
- * test followed by rename() would leave a gap.
- */
-static void
-publish(PartialFile *partial, const char *path, bool overwrite)
-{
-	if (overwrite)
-	{
-		durable_rename(partial->path, path, ERROR);
-		partial->path[0] = '\0';
-		return;
-	}
-	if (link(partial->path, path) == 0)
-	{
-		fsync_folder_of(path);
-		return;
-	}
-	if (errno == EEXIST)
-		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_FILE), errmsg("file \"%s\" exists already", path),
-		                errhint("Choose another name, or pass overwrite => true.")));
-	ereport(ERROR, (errcode_for_file_access(), errmsg("could not create file \"%s\": %m", path)));
-}
-
-static void
-check_export_path(const char *path)
-{
-	if (!has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("permission denied to write files of the server"),
-		                errhint("Grant the role pg_write_server_files, or fetch the content with "
-		                        "spotai.audio_content().")));
-	if (!is_absolute_path(path))
-		ereport(ERROR,
-		        (errcode(ERRCODE_INVALID_NAME), errmsg("path \"%s\" is not absolute", path)));
-}
-
 /* The part of the path behind the last dot of its last component. */
 static const char *
 path_ending(const char *path)
@@ -235,7 +102,7 @@ sp_export_open(MemoryContext context, Datum audio_id, const char *path, bool ove
 	MemoryContext caller = MemoryContextSwitchTo(context);
 	SpExport *export = palloc0(sizeof(SpExport));
 
-	check_export_path(path);
+	sp_pg_check_write_path(path, "fetch the content with spotai.audio_content()");
 	export->path = pstrdup(path);
 	export->overwrite = overwrite;
 	export->row = sp_audio_find(audio_id);
@@ -250,10 +117,8 @@ sp_export_run(SpExport *export, SpAudioTick tick, void *arg)
 {
 	SpSpool *content =
 		sp_audio_convert(export->content, export->row.format, export->format, tick, arg);
-	PartialFile *partial = create_partial(export->path);
 
-	write_all(partial, content);
-	publish(partial, export->path, export->overwrite);
+	sp_pg_write_file(export->path, content, export->overwrite);
 }
 
 /* spotai.export_audio(audio_id uuid, path text, overwrite boolean) returns void */

@@ -11,13 +11,8 @@
  */
 #include "postgres.h"
 
-#include <errno.h>
-
-#include "catalog/pg_tablespace_d.h"
 #include "catalog/pg_type_d.h"
-#include "commands/tablespace.h"
 #include "common/cryptohash.h"
-#include "common/file_perm.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/fd.h"
@@ -26,6 +21,7 @@
 #include "utils/uuid.h"
 
 #include "pg/audio.h"
+#include "pg/file.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -58,23 +54,6 @@ sp_audio_find(Datum audio_id)
 	return row;
 }
 
-/* Where this session's temporary files belong. */
-static void
-temporary_directory(char *path)
-{
-	Oid tablespace;
-
-	PrepareTempTablespaces();
-	tablespace = GetNextTempTableSpace();
-	if (!OidIsValid(tablespace))
-		tablespace =
-			OidIsValid(MyDatabaseTableSpace) ? MyDatabaseTableSpace : DEFAULTTABLESPACE_OID;
-	TempTablespacePath(path, tablespace);
-	if (MakePGDirectory(path) < 0 && errno != EEXIST)
-		ereport(ERROR, (errcode_for_file_access(),
-		                errmsg("could not create temporary directory \"%s\": %m", path)));
-}
-
 static void
 release_spool(void *spool)
 {
@@ -90,7 +69,7 @@ sp_audio_new_spool(void)
 	SpSpool *spool;
 	SpStatus st;
 
-	temporary_directory(directory);
+	sp_pg_temporary_directory(directory);
 	if (!AcquireExternalFD())
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 		                errmsg("too many open files for another temporary file: %m")));

@@ -16,6 +16,7 @@
 
 #include "pg/audio.h"
 #include "pg/job.h"
+#include "pg/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
@@ -31,6 +32,7 @@ void
 _PG_init(void)
 {
 	sp_audio_init();
+	sp_model_init();
 	sp_stems_init();
 	sp_job_init();
 	MarkGUCPrefixReserved("spotai");

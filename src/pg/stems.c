@@ -30,9 +30,13 @@ put_stems(FunctionCallInfo fcinfo, SpSeparation *separation)
 	{
 		const SpStemResult *stem = sp_separation_stem(separation, i);
 		Datum values[] = {
-			CStringGetTextDatum(stem->name),  stem->audio_id,
-			Float8GetDatum(stem->duration_s), Float4GetDatum(stem->peak_db),
-			Float4GetDatum(stem->rms_db),     Float4GetDatum(stem->energy_share),
+			CStringGetTextDatum(stem->name),
+			stem->audio_id,
+			Float8GetDatum(stem->duration_s),
+			Float4GetDatum(stem->peak_db),
+			Float4GetDatum(stem->rms_db),
+			Float4GetDatum(stem->energy_share),
+			CStringGetTextDatum(sp_separation_model(separation)),
 		};
 		bool nulls[lengthof(values)] = {false};
 

@@ -10,10 +10,11 @@
 
 #include "postgres.h"
 
+#include "core/stems/architecture.h"
 #include "pg/audio.h"
 
 /* The most stems of any model. */
-#define SP_STEMS_MAX 8
+#define SP_STEMS_MAX SP_MODEL_MAX_STEMS
 
 /* One stem of a set, on its way into the tables; stems are in the model's order. */
 typedef struct SpStemResult
@@ -34,7 +35,8 @@ extern void sp_stems_init(void);
 /*
  * Phase 1, in a transaction, connected to SPI: check the request (42704, 22023),
  * find the track and copy its content into a temporary file.  model NULL means
- * the default.  Everything lives in context, which the caller deletes.
+ * the setting or the best, as sp_model_choose.  Everything lives in context,
+ * which the caller deletes.
  */
 extern SpSeparation *sp_separation_open(MemoryContext context, Datum track_id, int stems,
                                         const char *model);

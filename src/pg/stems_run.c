@@ -24,6 +24,7 @@
 
 #include "core/audio/quantise.h"
 #include "core/stems/classical.h"
+#include "pg/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
@@ -43,6 +44,8 @@ static const struct config_enum_entry bits_options[] = {
 
 /* Bits of stored stems; 0 decides by the source. */
 static int stems_bits = 0;
+/* The model of calls that name none; empty chooses the best. */
+static char *stems_model = NULL;
 /* Whether the stems of a set must sum to the song. */
 static bool stems_sum_to_mix = true;
 
@@ -61,7 +64,7 @@ struct SpSeparation
 {
 	MemoryContext context;
 	Datum track_id;
-	const char *model;
+	SpModelRow model;
 	int bits;
 	int channels; /* of the stems: 1 or 2 */
 	bool sum_to_mix;
@@ -80,48 +83,15 @@ sp_stems_init(void)
 	DefineCustomEnumVariable("spotai.stems_bits", "Bits per sample of stored stems.",
 	                         "\"auto\" means 16 for 16-bit songs and 24 for all others.",
 	                         &stems_bits, 0, bits_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"spotai.stems_model", "Model of separations that name none.",
+		"Empty means the best installed one for the number of stems, and \"classical\" where there "
+		"is none; so does a model of another number of stems.",
+		&stems_model, "", PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("spotai.stems_sum_to_mix",
 	                         "Makes the stems of a track sum to the track.",
 	                         "When off, each stem is the engine's own estimate.", &stems_sum_to_mix,
 	                         true, PGC_USERSET, 0, NULL, NULL, NULL);
-}
-
-/* The models that exist, and which numbers of stems each knows. */
-static const struct
-{
-	const char *name;
-	int stems[3];
-} models[] = {
-	{"classical", {2, 4, 5}},
-};
-
-static bool
-knows_stems(int model, int stems)
-{
-	for (int i = 0; i < lengthof(models[model].stems); i++)
-		if (models[model].stems[i] == stems)
-			return true;
-	return false;
-}
-
-/* The model's name in static memory; raises 22023 rather than fall back. */
-static const char *
-choose_model(const char *name, int stems)
-{
-	if (name == NULL)
-		name = models[0].name;
-	for (int i = 0; i < lengthof(models); i++)
-	{
-		if (strcmp(models[i].name, name) != 0)
-			continue;
-		if (knows_stems(i, stems))
-			return models[i].name;
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("model \"%s\" cannot separate %d stems", name, stems),
-		                errhint("Use 2, 4 or 5 stems.")));
-	}
-	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("model \"%s\" does not exist", name),
-	                errhint("Models that exist: %s.", models[0].name)));
 }
 
 SpAudioRow
@@ -168,6 +138,10 @@ open_engine(SpSeparation *s)
 		.sum_to_mix = s->sum_to_mix,
 	};
 
+	if (s->model.architecture != NULL)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+		                errmsg("networks of architecture \"%s\" cannot be run yet",
+		                       s->model.architecture)));
 	sp_pg_check(sp_classical_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
 	sp_pg_own(s->engine, release_engine);
 }
@@ -206,21 +180,16 @@ SpSeparation *
 sp_separation_open(MemoryContext context, Datum track_id, int stems, const char *model)
 {
 	MemoryContext caller = MemoryContextSwitchTo(context);
-	const char *const *names = sp_classical_names(stems);
 	SpSeparation *s = palloc0(sizeof(SpSeparation));
 
-	if (names == NULL)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("a track cannot be separated into %d stems", stems),
-		                errhint("Use 2, 4 or 5 stems.")));
 	s->context = context;
-	s->model = choose_model(model, stems);
+	sp_model_choose(model, stems_model, stems, &s->model);
 	s->n_stems = stems;
 	s->sum_to_mix = stems_sum_to_mix;
 	open_source(s, track_id);
 	open_engine(s);
 	for (int i = 0; i < stems; i++)
-		open_sink(s, &s->stems[i], names[i]);
+		open_sink(s, &s->stems[i], s->model.stems[i]);
 	MemoryContextSwitchTo(caller);
 	return s;
 }
@@ -366,7 +335,7 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 	            (Datum[]){
 					s->track_id,
 					CStringGetTextDatum(r->name),
-					CStringGetTextDatum(s->model),
+					CStringGetTextDatum(s->model.name),
 					Int16GetDatum(s->n_stems),
 					CStringGetTextDatum(s->bits == 16 ? "pcm_16" : "pcm_24"),
 					Int32GetDatum(s->source.sample_rate_hz),
@@ -401,7 +370,7 @@ sp_separation_store(SpSeparation *s)
 const char *
 sp_separation_model(const SpSeparation *s)
 {
-	return s->model;
+	return s->model.name;
 }
 
 int

@@ -33,6 +33,8 @@ expect exports 'exported, but named nowhere: spotai_version' \
     "sed -i \"s/'spotai_version'/'spotai_other'/\" migrations/spotai--*.*.*.sql"
 expect exports 'used, but not defined: sp_missing' \
     "echo 'void sp_missing(void); void _PG_init(void) { sp_missing(); }' | gcc -shared -fPIC -x c -o spotai.so -"
+expect collisions "json_object means the server's function" \
+    "echo 'void *json_object(void); void _PG_init(void) { json_object(); }' | gcc -shared -fPIC -x c -o spotai.so - -ljansson"
 expect core_purity 'PostgreSQL in the core' "sed -i '1i #include \"postgres.h\"' src/core/sp_base.h"
 expect core_purity 'returns a status, nothing else' "echo 'static void f(void) { exit(1); }' >> src/core/sp_base.c"
 expect core_purity 'implicit' "echo 'static void f(void) { undeclared_thing(); }' >> src/core/sp_base.c"

@@ -13,12 +13,12 @@
 #endif
 
 #include <endian.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/model/weights_internal.h"
+#include "core/sp_json.h"
 
 /* Numbers converted and written at once. */
 #define PIECE 16384
@@ -56,7 +56,7 @@ describe(const SpTensorInfo *info, SpDtype dtype, int64_t begin, int64_t bytes)
 static json_t *
 describe_metadata(const char *const *pairs)
 {
-	json_t *object = json_object();
+	json_t *object = sp_json_object();
 
 	for (; object != NULL && pairs[0] != NULL; pairs += 2)
 		if (json_object_set_new(object, pairs[0], json_string(pairs[1])) != 0)
@@ -71,7 +71,7 @@ describe_metadata(const char *const *pairs)
 static char *
 header_text(const Writer *writer, const char *const *metadata)
 {
-	json_t *root = json_object();
+	json_t *root = sp_json_object();
 	bool good = root != NULL;
 	int64_t at = 0;
 	char *text = NULL;

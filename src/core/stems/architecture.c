@@ -6,9 +6,10 @@
  */
 #include "core/stems/architecture.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "core/sp_json.h"
 
 const SpArchitecture *const sp_architectures[] = {&sp_arch_spleeter, NULL};
 
@@ -208,7 +209,7 @@ SpStatus
 sp_model_spec_print(const SpModelSpec *spec, char out[SP_MODEL_PARAMS_MAX])
 {
 	json_t *stems = json_array();
-	json_t *root = json_object();
+	json_t *root = sp_json_object();
 	size_t n = 0;
 
 	for (int i = 0; i < spec->stems; i++)
