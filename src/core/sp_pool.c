@@ -227,3 +227,13 @@ sp_pool_wait(SpPool *pool)
 	}
 	return canceled ? SP_ERR_CANCELED : st;
 }
+
+void
+sp_pool_cancel(SpPool *pool)
+{
+	atomic_store(&pool->stop, true);
+	pthread_mutex_lock(&pool->lock);
+	while (!wait_a_little(pool))
+		continue;
+	pthread_mutex_unlock(&pool->lock);
+}

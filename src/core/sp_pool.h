@@ -55,4 +55,7 @@ void sp_pool_start(SpPool *pool, SpPoolTask run, void *arg, int tasks);
  */
 SpStatus sp_pool_wait(SpPool *pool);
 
+/* Stops the batch and waits until no task runs, without asking the host. */
+void sp_pool_cancel(SpPool *pool);
+
 #endif /* SP_POOL_H */

@@ -37,7 +37,7 @@ struct SpBss
 	SpBssMode mode;
 	size_t frames_correlated, frames_evaluated;
 	SpCorr *corr; /* first run; NULL afterwards */
-	SpConv *conv; /* second run; NULL before.  Outputs: P of all signals, then P_j */
+	SpFir *conv;  /* second run; NULL before.  Outputs: P of all signals, then P_j */
 	double *est;  /* [signals][block] */
 	size_t block, fill;
 	size_t window_fill; /* frames of the track in the current window */
@@ -100,8 +100,8 @@ fit_span(SpBss *b, const SpProjectionSpan *span, size_t first_output, SpChol *ro
 	SpStatus st = sp_projection_solve(b->env, b->corr, b->taps, span, room, filters);
 
 	for (size_t k = 0; k < span->ests && st == SP_OK; k++)
-		st = sp_conv_set(b->conv, first_output + k, span->first_ref, span->refs,
-		                 filters + k * span->refs * b->taps);
+		st = sp_fir_set(b->conv, first_output + k, span->first_ref, span->refs,
+		                filters + k * span->refs * b->taps);
 	return st;
 }
 
@@ -138,15 +138,15 @@ sp_bss_solve(SpBss *b)
 		return SP_ERR_BAD_ARG;
 	st = sp_corr_finish(b->corr);
 	if (st == SP_OK)
-		st = sp_conv_new(b->env, b->signals, b->sources > 1 ? 2 * b->signals : b->signals, b->taps,
-		                 &b->conv);
+		st = sp_fir_new(b->env, b->signals, b->sources > 1 ? 2 * b->signals : b->signals, b->taps,
+		                &b->conv);
 	if (st == SP_OK)
 		st = fit_filters(b);
 	if (st != SP_OK)
 		return st;
 	sp_corr_free(b->corr);
 	b->corr = NULL;
-	b->block = sp_conv_block(b->conv);
+	b->block = sp_fir_block(b->conv);
 	b->est = sp_calloc(b->env, b->signals * b->block, sizeof(double));
 	return b->est == NULL ? SP_ERR_NO_MEMORY : SP_OK;
 }
@@ -182,16 +182,16 @@ run_block(SpBss *b)
 {
 	if (sp_should_stop(b->env))
 		return SP_ERR_CANCELED;
-	sp_conv_run(b->conv);
+	sp_fir_run(b->conv);
 	for (size_t s = 0; s < b->signals; s++)
 	{
-		const double *all = sp_conv_output(b->conv, s);
-		const double *own = b->sources > 1 ? sp_conv_output(b->conv, b->signals + s) : all;
+		const double *all = sp_fir_output(b->conv, s);
+		const double *own = b->sources > 1 ? sp_fir_output(b->conv, b->signals + s) : all;
 
-		add_energies(&b->energies[s / b->channels], b->mode, sp_conv_input(b->conv, s),
+		add_energies(&b->energies[s / b->channels], b->mode, sp_fir_input(b->conv, s),
 		             b->est + s * b->block, all, own, b->fill);
 	}
-	sp_conv_next(b->conv);
+	sp_fir_next(b->conv);
 	b->fill = 0;
 	return SP_OK;
 }
@@ -270,7 +270,7 @@ close_window(SpBss *b)
 		len = left < b->block - b->fill ? left : b->block - b->fill;
 		for (size_t s = 0; s < b->signals; s++)
 		{
-			memset(sp_conv_input(b->conv, s) + b->fill, 0, len * sizeof(double));
+			memset(sp_fir_input(b->conv, s) + b->fill, 0, len * sizeof(double));
 			memset(b->est + s * b->block + b->fill, 0, len * sizeof(double));
 		}
 		b->fill += len;
@@ -282,7 +282,7 @@ close_window(SpBss *b)
 	if (st == SP_OK)
 		st = append_scores(b);
 	memset(b->energies, 0, b->sources * sizeof(Energies));
-	sp_conv_restart(b->conv);
+	sp_fir_restart(b->conv);
 	b->window_fill = 0;
 	return st;
 }
@@ -294,7 +294,7 @@ load_block(SpBss *b, const float *const *refs, const float *const *ests, size_t 
 	for (size_t s = 0; s < b->signals; s++)
 	{
 		size_t j = s / b->channels, offset = first * b->channels + s % b->channels;
-		double *ref = sp_conv_input(b->conv, s) + b->fill;
+		double *ref = sp_fir_input(b->conv, s) + b->fill;
 		double *est = b->est + s * b->block + b->fill;
 
 		for (size_t n = 0; n < len; n++)
@@ -413,7 +413,7 @@ sp_bss_free(SpBss *b)
 	if (b == NULL)
 		return;
 	sp_corr_free(b->corr);
-	sp_conv_free(b->conv);
+	sp_fir_free(b->conv);
 	sp_free(b->env, b->est);
 	sp_free(b->env, b->energies);
 	sp_free(b->env, b->scores);

@@ -29,7 +29,7 @@ typedef struct Output
 	double *samples; /* [size] */
 } Output;
 
-struct SpConv
+struct SpFir
 {
 	const SpEnv *env;
 	size_t inputs, outputs;
@@ -42,9 +42,9 @@ struct SpConv
 };
 
 SpStatus
-sp_conv_new(const SpEnv *env, size_t inputs, size_t outputs, size_t taps, SpConv **out)
+sp_fir_new(const SpEnv *env, size_t inputs, size_t outputs, size_t taps, SpFir **out)
 {
-	SpConv *c = sp_calloc(env, 1, sizeof(*c));
+	SpFir *c = sp_calloc(env, 1, sizeof(*c));
 
 	*out = NULL;
 	if (c == NULL)
@@ -74,12 +74,12 @@ sp_conv_new(const SpEnv *env, size_t inputs, size_t outputs, size_t taps, SpConv
 	return SP_OK;
 
 fail:
-	sp_conv_free(c);
+	sp_fir_free(c);
 	return SP_ERR_NO_MEMORY;
 }
 
 SpStatus
-sp_conv_set(SpConv *c, size_t o, size_t first, size_t count, const double *filters)
+sp_fir_set(SpFir *c, size_t o, size_t first, size_t count, const double *filters)
 {
 	Output *out = &c->output[o];
 	double *padded = sp_calloc(c->env, c->size, sizeof(double));
@@ -104,13 +104,13 @@ sp_conv_set(SpConv *c, size_t o, size_t first, size_t count, const double *filte
 }
 
 size_t
-sp_conv_block(const SpConv *c)
+sp_fir_block(const SpFir *c)
 {
 	return c->size - c->pad;
 }
 
 double *
-sp_conv_input(SpConv *c, size_t input)
+sp_fir_input(SpFir *c, size_t input)
 {
 	return c->block + input * c->size + c->pad;
 }
@@ -130,7 +130,7 @@ add_product(double *restrict sum, const double *restrict a, const double *restri
 }
 
 void
-sp_conv_run(SpConv *c)
+sp_fir_run(SpFir *c)
 {
 	for (size_t i = 0; i < c->inputs; i++)
 		fftw_execute_dft_r2c(c->forward, c->block + i * c->size,
@@ -148,13 +148,13 @@ sp_conv_run(SpConv *c)
 }
 
 const double *
-sp_conv_output(const SpConv *c, size_t o)
+sp_fir_output(const SpFir *c, size_t o)
 {
 	return c->output[o].samples + c->pad;
 }
 
 void
-sp_conv_next(SpConv *c)
+sp_fir_next(SpFir *c)
 {
 	for (size_t i = 0; i < c->inputs; i++)
 		memmove(c->block + i * c->size, c->block + (i + 1) * c->size - c->pad,
@@ -162,14 +162,14 @@ sp_conv_next(SpConv *c)
 }
 
 void
-sp_conv_restart(SpConv *c)
+sp_fir_restart(SpFir *c)
 {
 	for (size_t i = 0; i < c->inputs; i++)
 		memset(c->block + i * c->size, 0, c->pad * sizeof(double));
 }
 
 void
-sp_conv_free(SpConv *c)
+sp_fir_free(SpFir *c)
 {
 	if (c == NULL)
 		return;

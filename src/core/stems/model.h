@@ -1,0 +1,34 @@
+/*
+ * src/core/stems/model.h
+ *	  A trained model in memory: network, threads, precision.
+ *
+ * Loading takes up to a second and 10 to 200 MB, so whoever separates more than one song
+ * keeps it.  One separator uses it at a time.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_MODEL_H
+#define SP_MODEL_H
+
+#include "core/stems/architecture.h"
+
+typedef struct SpModel SpModel;
+
+/*
+ * Reads the tensors that were resolved into spec, and starts `threads` threads.
+ * env must outlive the model.  SP_ERR_BAD_DATA with a fault, SP_ERR_NO_MEMORY,
+ * SP_ERR_CANCELED.
+ */
+SpStatus sp_model_load(const SpEnv *env, const SpTensorSource *tensors, const SpModelSpec *spec,
+                       SpPrecision precision, int threads, SpModel **out, SpFault *fault);
+void sp_model_free(SpModel *model);
+
+const SpModelSpec *sp_model_spec(const SpModel *model);
+SpPrecision sp_model_precision(const SpModel *model);
+SpPool *sp_model_pool(const SpModel *model);
+
+/* As SpArchitecture's estimate. */
+SpStatus sp_model_estimate(const SpModel *model, int worker, int stem, const float *mix, float *out,
+                           const SpStop *stop);
+
+#endif /* SP_MODEL_H */
