@@ -123,6 +123,9 @@ void sp_fileset_free(SpFileSet *set);
 /* The formats.  Each fills an empty w, which its caller frees on failure. */
 SpStatus sp_bundle_read(SpWeights *w, SpFileSet *set, SpFault *fault);
 SpStatus sp_safetensors_read(SpWeights *w, SpFault *fault);
+/* The .npy file at bytes [offset, offset + size) of a store, as tensor name. */
+SpStatus sp_npz_add(SpWeights *w, size_t store, const char *name, int64_t offset, int64_t size,
+                    SpFault *fault);
 
 /* What safetensors calls a dtype. */
 const char *sp_safetensors_dtype(SpDtype dtype);
