@@ -81,15 +81,13 @@ SELECT current_setting('data_directory') || '/regress_spotai.safetensors' AS pat
 SELECT spotai.model_export('tiny2', :'path', overwrite => true) = octet_length(spotai.model_content('tiny2')) AS as_content,
        pg_read_binary_file(:'path') = spotai.model_content('tiny2') AS same_bytes;
 SELECT code, detail FROM pg_temp.failure(format($$ SELECT spotai.model_export('tiny2', %L) $$, :'path'));
-SELECT spotai.model_import(:'path') = :'two' AS same_id;
+SELECT code FROM pg_temp.failure(format($$ SELECT spotai.model_import(%L) $$, :'path'));
 SELECT spotai.model_import(:'path', version => 'again') IS NOT NULL AS imported;
 SELECT a.params = b.params AS params, b.licence, b.source, b.format FROM spotai.model a, spotai.model b
 WHERE a.name = 'tiny2' AND a.version = '1' AND b.version = 'again';
 SELECT * FROM pg_temp.tensors('tiny2', '1') EXCEPT SELECT * FROM pg_temp.tensors('tiny2', 'again');
 SELECT spotai.model_import(spotai.model_content('tiny5'), version => 'again', dtype => 'bf16') IS NOT NULL AS imported;
 SELECT * FROM pg_temp.tensors('tiny5', '1') EXCEPT SELECT * FROM pg_temp.tensors('tiny5', 'again');
-SELECT count(*) > 0 AS rounded FROM
-    (SELECT name, data FROM spotai.model_tensor JOIN spotai.model_chunk USING (tenant_id, model_id) WHERE name = 'conv2d/kernel') x;
 
 -- a name of the catalogue means weights that people know; another file is welcome, not silently
 SELECT spotai.model_import(pg_temp.file('tiny-4stems.safetensors'), 'spleeter:4stems') IS NOT NULL AS imported;
@@ -127,7 +125,7 @@ SELECT what, e.* FROM (VALUES
     (17, 'truncated safetensors', $$substring(pg_temp.file('tiny-4stems.safetensors') FOR 40000), 'x'$$),
     (18, 'truncated archive', $$substring(pg_temp.file('tiny-2stems.tar.gz') FOR 9000), 'x'$$),
     (19, 'truncated npz', $$substring(pg_temp.file('tiny-2stems.npz') FOR 50000), 'x'$$),
-    (20, 'not a number', $$overlay(pg_temp.file('tiny-4stems.safetensors') PLACING '\x0000c07f' FROM octet_length(pg_temp.file('tiny-4stems.safetensors')) - 3), 'x'$$),
+    (20, 'not a number, before the counter at the end', $$overlay(pg_temp.file('tiny-4stems.safetensors') PLACING '\x0000c07f' FROM octet_length(pg_temp.file('tiny-4stems.safetensors')) - 11), 'x'$$),
     (21, 'relative path', $$'model.npz'$$),
     (22, 'no such file', $$'/nonexistent/model.npz', 'x'$$),
     (23, 'neither file nor folder', $$'/dev/null', 'x'$$)
@@ -140,7 +138,7 @@ SELECT (pg_temp.failure($$ SELECT spotai.model_import(pg_temp.file('tiny-4stems.
 RESET spotai.model_max_bytes;
 SELECT (SELECT count(*) FROM spotai.model) - models AS models, (SELECT count(*) FROM spotai.model_tensor) - tensors AS tensors FROM before;
 
--- every other byte of a checkpoint's data: the checksums name the tensor
+-- nothing to export
 SELECT (pg_temp.failure($$ SELECT spotai.model_content('nothing') $$)).*;
 SELECT (pg_temp.failure($$ SELECT spotai.model_content('classical') $$)).*;
 SELECT (pg_temp.failure($$ SELECT spotai.model_export('tiny2', 'model.safetensors') $$)).*;
@@ -158,12 +156,13 @@ END
 $$;
 SELECT spotai.model_import(pg_temp.file('tiny-4stems.safetensors'), 'tiny4') = id AS same_id FROM spotai.model WHERE name = 'tiny4';
 SELECT d.* FROM (VALUES
-    (1, $$UPDATE spotai.model_chunk SET data = set_byte(data, 5, get_byte(data, 5) # 1)$$),
+    (1, $$UPDATE spotai.model_chunk SET data = set_byte(data, 2, get_byte(data, 2) # 1)$$),
     (2, $$DELETE FROM spotai.model_chunk WHERE tensor = 3$$),
     (3, $$UPDATE spotai.model_chunk SET data = data || '\x00000000' WHERE tensor = 3$$),
     (4, $$UPDATE spotai.model_chunk SET data = substring(data FROM 2) WHERE tensor = 3$$),
     (5, $$DELETE FROM spotai.model_tensor WHERE seq = 0$$),
     (6, $$DELETE FROM spotai.model_tensor$$),
+    (6, $$DELETE FROM spotai.model_tensor WHERE seq = 295$$),
     (7, $$UPDATE spotai.model_tensor SET shape = '{4611686018427387904,4611686018427387904}' WHERE seq = 2$$),
     (8, $$UPDATE spotai.model_tensor SET shape = '{-1}' WHERE seq = 2$$),
     (9, $$UPDATE spotai.model_tensor SET shape = '{1,1,1,1,1,1,1,1,1,1}' WHERE seq = 2$$),
@@ -173,7 +172,6 @@ SELECT d.* FROM (VALUES
 
 -- another tenant's models do not exist; files are the operator's to grant
 INSERT INTO spotai.tenant (id, name) VALUES ('22222222-2222-2222-2222-222222222222', 'other');
-UPDATE spotai.model SET tenant_id = '22222222-2222-2222-2222-222222222222' WHERE false;
 INSERT INTO spotai.model (tenant_id, name, version, architecture, params, stems, sample_rate_hz, format, sha256, dtype, parameters, bytes, active)
 SELECT '22222222-2222-2222-2222-222222222222', 'theirs', version, architecture, params, stems, sample_rate_hz, format, sha256, dtype, parameters, bytes, active
 FROM spotai.model WHERE name = 'tiny4';
