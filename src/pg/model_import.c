@@ -209,7 +209,7 @@ open_weights(Import *import, const char *path, SpSpool *spool)
 		st = sp_weights_open_path(sp_pg_env(), path, &limits, &import->weights, &fault);
 	else
 		st = sp_weights_open_spool(sp_pg_env(), spool, &limits, &import->weights, &fault);
-	sp_pg_check(st, "model weights", &fault);
+	sp_pg_check(st, "model file", &fault);
 	sp_pg_own(import->weights, release_weights);
 	import->tensors = sp_weights_tensors(import->weights);
 }
@@ -338,8 +338,8 @@ resolve(Import *import)
 		                                &import->spec, &fault),
 		            "model parameters", &fault);
 	import->spec.architecture = import->architecture;
-	sp_pg_check(import->architecture->resolve(import->tensors, &import->spec, &fault),
-	            "model weights", &fault);
+	sp_pg_check(import->architecture->resolve(import->tensors, &import->spec, &fault), "model file",
+	            &fault);
 	sp_pg_check(sp_model_spec_print(&import->spec, text), "model parameters", NULL);
 	import->resolved = jsonb_from_text(text);
 }
@@ -528,7 +528,7 @@ spotai_model_import(PG_FUNCTION_ARGS)
 	SPI_connect();
 	sp_pg_check(
 		sp_spool_new_memory(sp_pg_env(), VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), &spool),
-		"model weights", NULL);
+		"model file", NULL);
 	sp_pg_own(spool, release_spool);
 	open_weights(import, NULL, spool);
 	import_model(import, id);

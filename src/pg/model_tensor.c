@@ -90,7 +90,7 @@ read_tensor(const SpTensorSource *source, size_t i, float *out)
 	SpFault fault = {0};
 
 	CHECK_FOR_INTERRUPTS();
-	sp_pg_check(source->read(source->self, i, out, &fault), "model weights", &fault);
+	sp_pg_check(source->read(source->self, i, out, &fault), "model file", &fault);
 }
 
 void
