@@ -1,20 +1,17 @@
 /*
  * tests/unit/weights_files.h
- *	  For the tests of weight files: files made in memory, archives packed by
- *	  libarchive, and one way to open and read all of what is there.
+ *	  For the tests of weight files: one way to open and read all of what is there.
  */
 #ifndef WEIGHTS_FILES_H
 #define WEIGHTS_FILES_H
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <errno.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/model/weights.h"
 
-#include "fixtures/make_bundle.h"
+#include "fixtures/make_archive.h"
 #include "unit/check.h"
 
 static const SpWeightsLimits no_limits = {.temp_dir = "/tmp"};
@@ -74,59 +71,6 @@ check_refused_at(int line, SpStatus st, SpStatus want, const SpFault *fault, con
 }
 
 #define CHECK_REFUSED(st, want, fault, words) check_refused_at(__LINE__, st, want, fault, words)
-
-typedef struct Member
-{
-	const char *name;
-	const void *bytes;
-	size_t n;
-	int type;         /* 0: a file; else AE_IF... */
-	const char *link; /* its target */
-} Member;
-
-static inline la_ssize_t
-pack_write(struct archive *a, void *out, const void *bytes, size_t n)
-{
-	(void) a;
-	bytes_add(out, bytes, n);
-	return (la_ssize_t) n;
-}
-
-/* An archive: format is of archive_write_set_format_by_name, options of libarchive. */
-static inline void
-pack(Bytes *out, const char *format, bool gzip, const char *options, const Member *members,
-     size_t n)
-{
-	struct archive *a = archive_write_new();
-
-	CHECK(archive_write_set_format_by_name(a, format) == ARCHIVE_OK);
-	if (gzip)
-		CHECK(archive_write_add_filter_gzip(a) == ARCHIVE_OK);
-	if (options != NULL)
-		CHECK(archive_write_set_options(a, options) == ARCHIVE_OK);
-	archive_write_set_bytes_in_last_block(a, 1);
-	CHECK(archive_write_open(a, out, NULL, pack_write, NULL) == ARCHIVE_OK);
-	for (size_t i = 0; i < n; i++)
-	{
-		const Member *m = &members[i];
-		struct archive_entry *entry = archive_entry_new();
-
-		archive_entry_set_pathname(entry, m->name);
-		archive_entry_set_filetype(entry, m->type ? (unsigned) m->type : AE_IFREG);
-		archive_entry_set_perm(entry, 0644);
-		archive_entry_set_size(entry, (la_int64_t) m->n);
-		if (m->link != NULL && m->type == AE_IFLNK)
-			archive_entry_set_symlink(entry, m->link);
-		else if (m->link != NULL)
-			archive_entry_set_hardlink(entry, m->link);
-		CHECK(archive_write_header(a, entry) == ARCHIVE_OK);
-		if (m->n > 0)
-			CHECK(archive_write_data(a, m->bytes, m->n) == (la_ssize_t) m->n);
-		archive_entry_free(entry);
-	}
-	CHECK(archive_write_close(a) == ARCHIVE_OK);
-	archive_write_free(a);
-}
 
 /* A new folder under /tmp. */
 static inline void
