@@ -15,14 +15,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/model/archive.h"
 #include "core/model/sstable.h"
 #include "core/model/weights_internal.h"
 
 /* What is looked at to tell a file: up to the magic of tar, at byte 257. */
 #define HEAD 264
 
-static SpStatus
-new_weights(const SpEnv *env, const SpWeightsLimits *limits, SpWeights **out, SpFault *fault)
+SpStatus
+sp_weights_new(const SpEnv *env, const SpWeightsLimits *limits, SpWeights **out, SpFault *fault)
 {
 	SpWeights *w = sp_calloc(env, 1, sizeof(SpWeights));
 
@@ -108,10 +109,33 @@ unknown(SpWeights *w, const char *head, size_t n, SpFault *fault)
 	                "The file is of no format that is read.");
 }
 
+/* An archive: of a checkpoint, or of arrays. */
+static SpStatus
+read_archive(SpWeights *w, SpArchiveKind kind, SpFault *fault)
+{
+	SpFileSet set = {.env = w->env};
+	SpStatus st = sp_archive_unpack(w, kind, &set, fault);
+
+	if (st == SP_OK && set.count > 0 && w->count > 0)
+		st = sp_fault(fault, SP_ERR_UNSUPPORTED, "Pack one model alone.",
+		              "The archive holds a checkpoint and NumPy arrays.");
+	else if (st == SP_OK && w->count > 0)
+	{
+		w->format = "npz";
+		w->payload = w->file;
+		st = sp_weights_finish(w, fault);
+	}
+	else if (st == SP_OK)
+		st = sp_bundle_read(w, &set, fault);
+	sp_fileset_free(&set);
+	return st;
+}
+
 static SpStatus
 read_file(SpWeights *w, SpFault *fault)
 {
 	char head[HEAD] = "";
+	SpArchiveKind kind;
 	size_t n = 0;
 
 	if (w->limits.max_bytes > 0 && sp_spool_size(w->file) > w->limits.max_bytes)
@@ -120,6 +144,9 @@ read_file(SpWeights *w, SpFault *fault)
 		                (long long) sp_spool_size(w->file), (long long) w->limits.max_bytes);
 	if (sp_spool_read(w->file, 0, head, sizeof(head), &n) != SP_OK)
 		return sp_spool_fault(w->file, fault);
+	kind = sp_archive_sniff(head, n);
+	if (kind != SP_ARCHIVE_NONE)
+		return read_archive(w, kind, fault);
 	/* Behind its length, a safetensors header begins with this byte. */
 	if (n > 8 && head[8] == '{')
 		return sp_safetensors_read(w, fault);
@@ -153,7 +180,7 @@ sp_weights_open_path(const SpEnv *env, const char *path, const SpWeightsLimits *
                      SpWeights **out, SpFault *fault)
 {
 	SpWeights *w;
-	SpStatus st = new_weights(env, limits, &w, fault);
+	SpStatus st = sp_weights_new(env, limits, &w, fault);
 
 	*out = NULL;
 	if (st != SP_OK)
@@ -184,7 +211,7 @@ sp_weights_open_spool(const SpEnv *env, SpSpool *spool, const SpWeightsLimits *l
                       SpWeights **out, SpFault *fault)
 {
 	SpWeights *w;
-	SpStatus st = new_weights(env, limits, &w, fault);
+	SpStatus st = sp_weights_new(env, limits, &w, fault);
 
 	*out = NULL;
 	if (st != SP_OK)

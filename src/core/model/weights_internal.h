@@ -87,6 +87,10 @@ sp_weights_no_memory(SpFault *fault)
 	return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory for the weights' directory.");
 }
 
+/* weights.c: without tensors yet; sp_weights_free frees it. */
+SpStatus sp_weights_new(const SpEnv *env, const SpWeightsLimits *limits, SpWeights **out,
+                        SpFault *fault);
+
 /* directory.c */
 
 /* A spool that tensors lie in; *store is its index.  Owned: freed with w, also on failure. */
@@ -123,6 +127,9 @@ void sp_fileset_free(SpFileSet *set);
 /* The formats.  Each fills an empty w, which its caller frees on failure. */
 SpStatus sp_bundle_read(SpWeights *w, SpFileSet *set, SpFault *fault);
 SpStatus sp_safetensors_read(SpWeights *w, SpFault *fault);
+/* The .npy file at bytes [offset, offset + size) of a store, as tensor name. */
+SpStatus sp_npz_add(SpWeights *w, size_t store, const char *name, int64_t offset, int64_t size,
+                    SpFault *fault);
 
 /* What safetensors calls a dtype. */
 const char *sp_safetensors_dtype(SpDtype dtype);
