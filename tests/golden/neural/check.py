@@ -58,7 +58,7 @@ def layers():
         (unet.last, lambda *a: convolution(*a, 1, 2), (4, 4, 3, 4)),
     ):
         x, kernel, bias = (rng.standard_normal(s) for s in ((8, 12, 3), shape, 4))
-        w = {"a/kernel": torch.tensor(kernel), "a/bias": torch.tensor(bias)}
+        w = unet.tensors({"a/kernel": kernel, "a/bias": bias}, torch.float64)
         got = layer(torch.tensor(x).permute(2, 0, 1)[None], w, "a")
         got = got[0].permute(1, 2, 0).numpy()
         worst = max(worst, np.abs(got - naive(x, kernel, bias)).max())
