@@ -5,7 +5,7 @@ written from the facts of the architectures.  Weights and input are seeded
 (neural/seeded.py; the C side makes the same bits by tests/golden_weights.h),
 so golden files hold outputs only.
 
-    make_neural.py golden [seeded|unet|pipeline|umx ...]
+    make_neural.py golden [seeded|unet|pipeline|umx|tail ...]
     make_neural.py weights --stems 4 --size full --format tf --out DIR
     make_neural.py fixtures | check | time
 
@@ -241,6 +241,30 @@ def golden_umx():
     golden.write(os.path.join(HERE, "umx.golden"))
 
 
+def golden_tail():
+    """The accompaniment net of 2 stems: a released end (up3 on), all else seeded; on seeded.patch."""
+    released = check.tail(os.environ.get("SPOTAI_SHARED", "../shared"))
+    if released is None:
+        return
+    golden = store.Golden(
+        "tests/golden/make_neural.py golden tail",
+        "layers are [T][F][C]; logits are [2][T][F]",
+        "from the second transposed convolution's bias on, weights are Deezer's",
+    )
+
+    def watch(layer, value):
+        if layer.startswith("up") or layer == "logits":
+            as_numpy = planar if layer == "logits" else nhwc
+            golden.sample("tail/" + layer, as_numpy(value), SAMPLES)
+
+    with torch.no_grad():
+        model = unet.spec(2)
+        weights = {**unet.seeded_weights(model), **released}
+        patch = torch.tensor(seeded.patch(unet.FRAMES, unet.BINS), dtype=torch.float64)
+        unet.logits(patch[None], unet.tensors(weights, torch.float64), model, 1, watch)
+    golden.write(os.path.join(HERE, "tail.golden"))
+
+
 def named_weights(stems, size, moved):
     """A model's variables as they are stored: global_step is an int64."""
     weights = unet.seeded_weights(unet.spec(stems, size), moved)
@@ -306,6 +330,7 @@ GOLDEN = {
     "unet": golden_unet,
     "pipeline": golden_pipeline,
     "umx": golden_umx,
+    "tail": golden_tail,
 }
 
 
