@@ -9,8 +9,9 @@ so golden files hold outputs only.
     make_neural.py weights --stems 4 --size full --format tf --out DIR
     make_neural.py fixtures | check | time
 
-tests/golden/README.md says what each file holds.  Outputs are computed in float64; the notes at the head of each file say how far
-PyTorch's own float32 is from that.  Needs numpy and torch (Debian: python3-torch).
+tests/golden/README.md says what each file holds.  Outputs are computed in
+float64; the notes at the head of each file say how far PyTorch's own float32 is
+from that.  Needs numpy and torch (Debian: python3-torch).
 
 SPDX-License-Identifier: PostgreSQL
 """

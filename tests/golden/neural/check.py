@@ -12,7 +12,7 @@ import os
 import numpy as np
 import torch
 
-from . import formats, unet
+from . import formats, pipeline, seeded, unet
 
 
 def same(size, kernel, stride, dilation):
@@ -62,6 +62,47 @@ def layers():
         got = layer(torch.tensor(x).permute(2, 0, 1)[None], w, "a")
         got = got[0].permute(1, 2, 0).numpy()
         worst = max(worst, np.abs(got - naive(x, kernel, bias)).max())
+    return worst
+
+
+def transform():
+    """Distance of the spectrum from a sum over its definition, and of its inverse from the samples."""
+    x = seeded.signal(3 * pipeline.FFT).astype(np.float64)
+    spectrum = pipeline.stft(x)
+    n = np.arange(pipeline.FFT)
+    window = np.sin(np.pi * n / pipeline.FFT) ** 2
+    start = 6 * pipeline.HOP - pipeline.FFT  # frame 6, bin 100, right channel
+    wave = np.exp(-2j * np.pi * 100 * n / pipeline.FFT)
+    bin_ = np.sum(x[start : start + pipeline.FFT, 1] * window * wave)
+    assert spectrum.shape == (2, 4 * pipeline.FFT // pipeline.HOP, pipeline.BINS_ALL)
+    back = pipeline.inverse(spectrum, len(x))
+    return abs(spectrum[1, 6, 100] - bin_), np.abs(back - x).max()
+
+
+def wiener_bin(v, x, eps):
+    """Stems [stems][frames][2] of one bin: v is [stems][frames][2], x is [frames][2]."""
+    y = v / (eps + v.sum(0)) * x
+    power = (np.abs(y) ** 2).mean(2)
+    out = np.empty_like(y)
+    space = [sum(np.outer(z, z.conj()) for z in s) / (eps + p.sum()) for s, p in zip(y, power)]
+    for t in range(len(x)):
+        model = sum(p[t] * r for p, r in zip(power, space)) + np.sqrt(eps) * np.eye(2)
+        for k in range(len(v)):
+            out[k, t] = power[k, t] * space[k] @ np.linalg.solve(model, x[t])
+    return out
+
+
+def wiener():
+    """Distance of the Wiener filters from the same with plain 2x2 matrices, bin by bin."""
+    mix = pipeline.stft(seeded.signal(3 * pipeline.FFT).astype(np.float64))
+    share = np.abs(seeded.uniform("share", 0, 3 * mix.size).reshape((3,) + mix.shape))
+    stems = pipeline.wiener(share * np.abs(mix), mix)
+    scale = max(1.0, np.abs(mix).max() / 10)
+    worst = 0.0
+    for f in range(0, pipeline.BINS_ALL, 64):
+        v = (share * np.abs(mix))[..., f].transpose(0, 2, 1)
+        naive = wiener_bin(v, mix[..., f].T / scale, float(np.finfo(np.float32).eps)) * scale
+        worst = max(worst, np.abs(naive - stems[..., f].transpose(0, 2, 1)).max())
     return worst
 
 
@@ -118,6 +159,12 @@ def main(shared):
     worst = layers()
     assert worst < 1e-12
     print("layers against loops in numpy: %.2g" % worst)
+    forth, back = transform()
+    assert forth < 1e-9 and back < 1e-12
+    print("spectrum against its definition %.2g, inverse against samples %.2g" % (forth, back))
+    worst = wiener()
+    assert worst < 1e-9
+    print("Wiener filters against plain matrices: %.2g" % worst)
     round_trip(unet.seeded_weights(unet.spec(5, "tiny")))
     print("5 tiny stems as bundle and .npz, read back: ok")
     for stems in (2, 4, 5):
