@@ -218,13 +218,27 @@ wait_a_little(SpPool *pool)
 	return true;
 }
 
+/* Takes what the batch came to, so that the next question is about no batch. */
+static SpStatus
+take_status(SpPool *pool)
+{
+	SpStatus st = pool->status;
+
+	pool->status = SP_OK;
+	pool->tasks = pool->taken = pool->done = 0;
+	return st;
+}
+
 SpStatus
 sp_pool_wait(SpPool *pool)
 {
-	bool done = false, canceled = false;
-	SpStatus st;
+	bool batch, done = false, canceled = false;
+	SpStatus st = SP_OK;
 
-	while (!done)
+	pthread_mutex_lock(&pool->lock);
+	batch = pool->tasks > 0;
+	pthread_mutex_unlock(&pool->lock);
+	while (batch && !done)
 	{
 		/* the host is asked outside the lock: it may take its time */
 		if (!canceled && sp_should_stop(pool->env))
@@ -234,7 +248,8 @@ sp_pool_wait(SpPool *pool)
 		}
 		pthread_mutex_lock(&pool->lock);
 		done = wait_a_little(pool);
-		st = pool->status;
+		if (done)
+			st = take_status(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
 	return canceled ? SP_ERR_CANCELED : st;
