@@ -59,7 +59,7 @@ FROM spotai.bss_eval(ARRAY[:'tone']::uuid[], ARRAY[:'half']::uuid[]);
 
 -- silence and mono
 SELECT spotai.ingest(pg_temp.wav(array_fill(0, ARRAY[8000]), 1, 8000), 'silence') AS silence \gset
-SELECT * FROM (SELECT stem, duration_s, peak_db, rms_db, energy_share FROM spotai.separate(:'silence', 4)) s;
+SELECT * FROM (SELECT stem, duration_s, peak_db, rms_db, energy_share, model FROM spotai.separate(:'silence', 4)) s;
 
 -- 24 bits on request
 SET spotai.stems_bits = '24';
@@ -82,7 +82,8 @@ SELECT what, e.* FROM (VALUES
     (10, 'sdr of nothing', $$SELECT spotai.sdr('11111111-1111-1111-1111-111111111111', '11111111-1111-1111-1111-111111111111')$$),
     (11, 'bss_eval, unequal', format($$SELECT * FROM spotai.bss_eval(ARRAY[%1$L]::uuid[], ARRAY[%1$L, %1$L]::uuid[])$$, :'song')),
     (12, 'bss_eval, none', $$SELECT * FROM spotai.bss_eval('{}', '{}')$$),
-    (13, 'bss_eval, null', $$SELECT * FROM spotai.bss_eval('{NULL}', '{NULL}')$$)
+    (13, 'bss_eval, null', $$SELECT * FROM spotai.bss_eval('{NULL}', '{NULL}')$$),
+    (14, 'three stems of a model that cannot', format($$SELECT * FROM spotai.separate(%L, 3, 'classical')$$, :'track'))
 ) v(n, what, statement)
 CROSS JOIN LATERAL pg_temp.failure(statement) e ORDER BY n;
 \x off

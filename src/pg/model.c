@@ -99,6 +99,7 @@ take_row(SpModelRow *out)
 	sha256 = DatumGetByteaPP(sp_pg_column(0, 10, &isnull));
 	memcpy(out->sha256, VARDATA_ANY(sha256),
 	       Min(VARSIZE_ANY_EXHDR(sha256), PG_SHA256_DIGEST_LENGTH));
+	out->parameters = DatumGetInt64(sp_pg_column(0, 11, &isnull));
 }
 
 /* params is JSON that is laid over the row's. */
@@ -107,7 +108,7 @@ find_row(const char *name, const char *version, const char *params, SpModelRow *
 {
 	static SpQuery find = {
 		.text = "SELECT id, name, version, architecture, (params || $3::jsonb)::text, stems,"
-				" sample_rate_hz, licence, source, sha256 FROM spotai.model"
+				" sample_rate_hz, licence, source, sha256, parameters FROM spotai.model"
 				" WHERE tenant_id = spotai.current_tenant() AND name = $1"
 				" AND CASE WHEN $2 IS NULL THEN active ELSE version = $2 END",
 		.nargs = 3,

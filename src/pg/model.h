@@ -39,6 +39,7 @@ typedef struct SpModelRow
 	const char *licence;
 	const char *source;
 	uint8 sha256[PG_SHA256_DIGEST_LENGTH]; /* of what was imported */
+	int64 parameters;                      /* how many numbers its tensors have */
 } SpModelRow;
 
 /* Define the room's settings; called once from _PG_init. */

@@ -15,6 +15,7 @@ use Test::More;
 my $node = plain_node('dump');
 my $sounds = slurp_file("$FindBin::RealBin/../../sql/include/sounds.sql");
 my $facts = slurp_file("$FindBin::RealBin/../../sql/include/facts.sql");
+my $weights = "$FindBin::RealBin/../fixtures/models/tiny-4stems.safetensors";
 my $dump = PostgreSQL::Test::Utils::tempdir . '/library';
 
 sub one { my ($database, $query) = @_; return $node->safe_psql($database, $query); }
@@ -39,6 +40,7 @@ $node->safe_psql('old', "$sounds
 	SELECT spotai.ingest(pg_temp.sine(440, 9000, 16000, 2, 8000), 'A', 'tuning fork');
 	SELECT count(*) FROM spotai.separate((SELECT id FROM spotai.track), 4);
 	SELECT spotai.remix((SELECT id FROM spotai.track), '{\"vocals\": null}');
+	SELECT spotai.model_import('$weights', 'tiny');
 	SELECT spotai.submit('noop', idempotency_key => 'kept');
 	SELECT spotai.schedule('nightly', '0 3 * * *', 'noop', '{}');
 	CREATE ROLE listener;
@@ -48,6 +50,7 @@ $node->safe_psql('old', 'CALL spotai.run_jobs();');
 $node->safe_psql('old', "SELECT spotai.submit('noop')");
 my @before = content('old');
 my $tables = table_facts('old');
+my $model = one('old', "SELECT md5(spotai.model_content('tiny'))");
 cmp_ok(scalar @before, '>=', 6, 'there are tables with rows');
 is(one('old', "SELECT string_agg(state, ',' ORDER BY created_at) FROM spotai.job"), 'succeeded,queued', 'a job is done, one waits');
 
@@ -67,6 +70,7 @@ for my $new (qw(new_custom new_plain))
 	is(table_facts($new), $tables, "$new: migrate() finds nothing to do");
 	is(one($new, q(SELECT count(*) FROM spotai.audio WHERE octet_length(spotai.audio_content(id, 'wav')) > 16000)),
 		'6', "$new: song, stems and remix can be played");
+	is(one($new, "SELECT md5(spotai.model_content('tiny'))"), $model, "$new: the model is whole");
 	is(one($new, "SELECT spotai.submit('noop', idempotency_key => 'kept') = id FROM spotai.job WHERE idempotency_key = 'kept'"),
 		't', "$new: idempotency keys are remembered");
 	$node->safe_psql($new, 'CALL spotai.run_jobs()');
