@@ -149,10 +149,8 @@ sp_pool_new(const SpEnv *env, int threads, void (*enter)(void), SpPool **out)
 }
 
 void
-sp_pool_free(SpPool *pool)
+sp_pool_stop(SpPool *pool)
 {
-	if (pool == NULL)
-		return;
 	atomic_store(&pool->stop, true);
 	pthread_mutex_lock(&pool->lock);
 	pool->quit = true;
@@ -160,6 +158,18 @@ sp_pool_free(SpPool *pool)
 	pthread_mutex_unlock(&pool->lock);
 	for (int i = 0; i < pool->threads; i++)
 		pthread_join(pool->workers[i].thread, NULL);
+	/* nobody is left to do the rest of a batch, so nobody may wait for it */
+	pool->threads = 0;
+	pool->tasks = pool->done = 0;
+	pool->status = SP_ERR_CANCELED;
+}
+
+void
+sp_pool_free(SpPool *pool)
+{
+	if (pool == NULL)
+		return;
+	sp_pool_stop(pool);
 	pthread_cond_destroy(&pool->idle);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->lock);
@@ -176,6 +186,8 @@ void
 sp_pool_start(SpPool *pool, SpPoolTask run, void *arg, int tasks)
 {
 	pthread_mutex_lock(&pool->lock);
+	if (pool->quit)
+		tasks = 0;
 	atomic_store(&pool->stop, false);
 	pool->run = run;
 	pool->arg = arg;
@@ -206,13 +218,27 @@ wait_a_little(SpPool *pool)
 	return true;
 }
 
+/* Takes what the batch came to, so that the next question is about no batch. */
+static SpStatus
+take_status(SpPool *pool)
+{
+	SpStatus st = pool->status;
+
+	pool->status = SP_OK;
+	pool->tasks = pool->taken = pool->done = 0;
+	return st;
+}
+
 SpStatus
 sp_pool_wait(SpPool *pool)
 {
-	bool done = false, canceled = false;
-	SpStatus st;
+	bool batch, done = false, canceled = false;
+	SpStatus st = SP_OK;
 
-	while (!done)
+	pthread_mutex_lock(&pool->lock);
+	batch = pool->tasks > 0;
+	pthread_mutex_unlock(&pool->lock);
+	while (batch && !done)
 	{
 		/* the host is asked outside the lock: it may take its time */
 		if (!canceled && sp_should_stop(pool->env))
@@ -222,7 +248,8 @@ sp_pool_wait(SpPool *pool)
 		}
 		pthread_mutex_lock(&pool->lock);
 		done = wait_a_little(pool);
-		st = pool->status;
+		if (done)
+			st = take_status(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
 	return canceled ? SP_ERR_CANCELED : st;

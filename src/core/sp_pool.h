@@ -40,7 +40,10 @@ typedef SpStatus (*SpPoolTask)(void *arg, int task, int worker, const SpStop *st
  */
 SpStatus sp_pool_new(const SpEnv *env, int threads, void (*enter)(void), SpPool **out);
 
-/* Stops what runs and ends the threads; NULL is fine. */
+/* Stops what runs and ends the threads; the pool stays, and runs nothing any more. */
+void sp_pool_stop(SpPool *pool);
+
+/* As sp_pool_stop, and frees it; NULL is fine. */
 void sp_pool_free(SpPool *pool);
 
 int sp_pool_threads(const SpPool *pool);

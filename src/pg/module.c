@@ -17,6 +17,7 @@
 #include "pg/audio.h"
 #include "pg/job.h"
 #include "pg/model.h"
+#include "pg/nn.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
@@ -32,6 +33,7 @@ void
 _PG_init(void)
 {
 	sp_audio_init();
+	sp_nn_init();
 	sp_model_init();
 	sp_stems_init();
 	sp_job_init();

@@ -53,6 +53,22 @@ sp_pg_env(void)
 	return &env;
 }
 
+static void *
+env_alloc_in(void *host, size_t size)
+{
+	return MemoryContextAllocExtended((MemoryContext) host, size,
+	                                  MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+}
+
+const SpEnv *
+sp_pg_env_in(MemoryContext context)
+{
+	SpEnv *env = MemoryContextAlloc(context, sizeof(SpEnv));
+
+	*env = (SpEnv){env_alloc_in, env_release, env_should_stop, context};
+	return env;
+}
+
 /* The fault's two sentences, where there are any. */
 static int
 fault_detail(const SpFault *fault)

@@ -27,6 +27,9 @@
  */
 extern const SpEnv *sp_pg_env(void);
 
+/* The same, but all memory comes from context, in which the environment itself lives. */
+extern const SpEnv *sp_pg_env_in(MemoryContext context);
+
 /*
  * Make the core stop also when asked() answers true: from plain memory, since
  * the core polls it anywhere, also on behalf of foreign libraries.

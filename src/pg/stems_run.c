@@ -24,7 +24,9 @@
 
 #include "core/audio/quantise.h"
 #include "core/stems/classical.h"
+#include "core/stems/neural.h"
 #include "pg/model.h"
+#include "pg/nn.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
@@ -48,6 +50,16 @@ static int stems_bits = 0;
 static char *stems_model = NULL;
 /* Whether the stems of a set must sum to the song. */
 static bool stems_sum_to_mix = true;
+/* Whether models give what their publishers' programs give, joins and all. */
+static bool stems_exact = false;
+static bool stems_wiener = false;
+/* An SpMaskExtension, or ... */
+#define EXTENSION_AUTO (-1)
+static int stems_extension = EXTENSION_AUTO;
+static const struct config_enum_entry extension_options[] = {{"auto", EXTENSION_AUTO, false},
+                                                             {"zeros", SP_EXTEND_ZEROS, false},
+                                                             {"average", SP_EXTEND_AVERAGE, false},
+                                                             {NULL, 0, false}};
 
 /* One stem on its way from the engine to its file. */
 typedef struct StemSink
@@ -92,6 +104,20 @@ sp_stems_init(void)
 	                         "Makes the stems of a track sum to the track.",
 	                         "When off, each stem is the engine's own estimate.", &stems_sum_to_mix,
 	                         true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.stems_exact",
+	                         "Makes a model give what its publisher's program gives.",
+	                         "Patches stand side by side, stems need not sum to the track, and "
+	                         "they end where the model's frequencies do.",
+	                         &stems_exact, false, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.stems_wiener",
+	                         "Refines a model's stems by a multichannel Wiener filter.",
+	                         "Slower, and usually a little better.", &stems_wiener, false,
+	                         PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"spotai.stems_mask_extension", "What stems have above a model's frequencies.",
+		"\"average\" continues the average of what is below, \"zeros\" is silence; \"auto\" means "
+		"zeros when spotai.stems_exact is on, else average.",
+		&stems_extension, EXTENSION_AUTO, extension_options, PGC_USERSET, 0, NULL, NULL, NULL);
 }
 
 SpAudioRow
@@ -129,6 +155,23 @@ release_engine(void *engine)
 }
 
 static void
+open_neural(SpSeparation *s, const SpSeparatorConfig *song)
+{
+	SpNeuralConfig config = {
+		.song = *song,
+		.exact = stems_exact,
+		.wiener = stems_wiener,
+		.extension = stems_extension != EXTENSION_AUTO ? (SpMaskExtension) stems_extension
+	                 : stems_exact                     ? SP_EXTEND_ZEROS
+	                                                   : SP_EXTEND_AVERAGE,
+	};
+	const SpModel *model = sp_nn_model(&s->model);
+
+	sp_pg_check(sp_neural_new(sp_pg_env(), model, &config, &s->engine), "separation", NULL);
+	sp_pg_own(s->engine, release_engine);
+}
+
+static void
 open_engine(SpSeparation *s)
 {
 	SpSeparatorConfig config = {
@@ -139,9 +182,10 @@ open_engine(SpSeparation *s)
 	};
 
 	if (s->model.architecture != NULL)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		                errmsg("networks of architecture \"%s\" cannot be run yet",
-		                       s->model.architecture)));
+	{
+		open_neural(s, &config);
+		return;
+	}
 	sp_pg_check(sp_classical_new(sp_pg_env(), &config, &s->engine), "separation", NULL);
 	sp_pg_own(s->engine, release_engine);
 }
@@ -185,7 +229,7 @@ sp_separation_open(MemoryContext context, Datum track_id, int stems, const char 
 	s->context = context;
 	sp_model_choose(model, stems_model, stems, &s->model);
 	s->n_stems = stems;
-	s->sum_to_mix = stems_sum_to_mix;
+	s->sum_to_mix = stems_sum_to_mix && !(stems_exact && s->model.architecture != NULL);
 	open_source(s, track_id);
 	open_engine(s);
 	for (int i = 0; i < stems; i++)

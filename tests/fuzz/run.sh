@@ -1,9 +1,9 @@
 #!/bin/sh
 # tests/fuzz/run.sh SECONDS [HARNESS...]
-#     Build the libFuzzer harnesses, seed them with generated audio, run each
-#     for SECONDS.  Exits non-zero on a finding; the input that did it stays in
-#     build/fuzz/findings.  The corpus in build/fuzz/corpus_* grows from run to
-#     run and may be deleted.
+#     Build the libFuzzer harnesses, seed them with generated audio and weight
+#     files, run each for SECONDS.  Exits non-zero on a finding; the input that
+#     did it stays in build/fuzz/findings.  The corpus in build/fuzz/corpus_*
+#     grows from run to run and may be deleted.
 # SPDX-License-Identifier: PostgreSQL
 set -eu
 cd "$(dirname "$0")/../.."
@@ -13,20 +13,26 @@ clang=${FUZZ_CC:-clang-14}
 out=build/fuzz
 flags="-std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -Isrc -Itests"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
-libs="-lsndfile -lsoxr -lm"
+libs="-lsndfile -lsoxr -larchive -ljansson -lm"
+sources="src/core/sp_base.c src/core/io/*.c src/core/audio/*.c src/core/model/*.c src/core/nn/tensor.c"
 
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's|.*/||;s|\.c$||')
-mkdir -p $out/seeds $out/findings
+mkdir -p $out/seeds $out/seeds_weights $out/findings
 $clang $flags -o $out/make_audio tests/fixtures/make_audio.c -lsndfile -lm
 $out/make_audio $out/seeds seeds > /dev/null
+$clang $flags -o $out/make_weights tests/fixtures/make_weights.c -larchive
+$out/make_weights $out/seeds_weights
 
 status=0
 for harness in "$@"; do
 	mkdir -p $out/corpus_"$harness"
 	$clang $flags $sanitize -fsanitize=fuzzer -o $out/"$harness" tests/fuzz/"$harness".c \
-		src/core/sp_base.c src/core/audio/*.c $libs
-	seeds=
-	[ "$harness" = fuzz_decode ] && seeds=$out/seeds
+		$sources $libs
+	case $harness in
+		fuzz_decode) seeds=$out/seeds ;;
+		fuzz_archive | fuzz_bundle | fuzz_safetensors) seeds=$out/seeds_weights ;;
+		*) seeds= ;;
+	esac
 	echo "# $harness: $seconds s"
 	# -rss_limit_mb: more memory than this for 64 KB of input is a finding too.
 	if $out/"$harness" -max_total_time="$seconds" -max_len=70000 -timeout=20 -rss_limit_mb=1024 \

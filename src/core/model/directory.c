@@ -93,7 +93,7 @@ check_shape(SpTensorInfo *info, int64_t bytes, SpFault *fault)
 	int64_t needed;
 
 	if (sp_dtype_size(info->dtype) == 0 || info->rank < 0 || info->rank > SP_TENSOR_MAX_RANK)
-		return sp_fault(fault, SP_ERR_UNSUPPORTED, NULL,
+		return sp_fault(fault, SP_ERR_UNSUPPORTED, "Reshape it before saving.",
 		                "Tensor \"%.80s\" has more than %d dimensions.", info->name,
 		                SP_TENSOR_MAX_RANK);
 	for (int i = 0; i < info->rank; i++)
@@ -168,8 +168,8 @@ sp_weights_add(SpWeights *w, const SpTensorInfo *info, const SpTensorPlace *plac
 	if (st != SP_OK)
 		return st;
 	if (w->limits.max_tensors > 0 && w->count >= w->limits.max_tensors)
-		return sp_fault(fault, SP_ERR_TOO_LARGE, NULL, "The weights have more than %zu tensors.",
-		                w->limits.max_tensors);
+		return sp_fault(fault, SP_ERR_TOO_LARGE, "Give one model alone.",
+		                "The weights have more than %zu tensors.", w->limits.max_tensors);
 	length = strlen(info->name) + 1;
 	name = sp_alloc(w->env, length, 1);
 	if (name == NULL || !grow(w))

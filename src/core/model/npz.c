@@ -23,10 +23,11 @@
 
 typedef struct Header
 {
-	char descr[MAX_DESCR + 1]; /* empty: not said, or no plain string */
+	char descr[MAX_DESCR + 1];
 	bool column_major;
-	int rank; /* -1: not said */
+	int rank;
 	int64_t shape[SP_TENSOR_MAX_RANK];
+	int keys; /* a bit for each that was said */
 } Header;
 
 static const struct
@@ -102,30 +103,34 @@ take_tuple(const char *p, Header *header)
 	return p + 1;
 }
 
+/* The value of key, which must not have been said before. */
 static const char *
 take_value(const char *p, const char *key, Header *header)
 {
-	if (strcmp(key, "descr") == 0)
-		return take_string(p, header->descr, sizeof(header->descr));
-	if (strcmp(key, "shape") == 0)
-		return take_tuple(p, header);
-	if (strcmp(key, "fortran_order") != 0)
-		return NULL;
-	header->column_major = strncmp(p, "True", 4) == 0;
-	if (header->column_major)
-		return p + 4;
-	return strncmp(p, "False", 5) == 0 ? p + 5 : NULL;
+	static const char *const keys[] = {"descr", "fortran_order", "shape"};
+
+	for (int k = 0; k < 3; k++)
+	{
+		if (strcmp(key, keys[k]) != 0 || header->keys & 1 << k)
+			continue;
+		header->keys |= 1 << k;
+		if (k == 0)
+			return take_string(p, header->descr, sizeof(header->descr));
+		if (k == 2)
+			return take_tuple(p, header);
+		header->column_major = strncmp(p, "True", 4) == 0;
+		if (header->column_major)
+			return p + 4;
+		return strncmp(p, "False", 5) == 0 ? p + 5 : NULL;
+	}
+	return NULL;
 }
 
 /* The dictionary; false when it is none that NumPy writes. */
 static bool
 parse_header(const char *p, Header *header)
 {
-	int keys = 0;
-
-	header->descr[0] = '\0';
-	header->column_major = false;
-	header->rank = -1;
+	memset(header, 0, sizeof(*header));
 	p = skip_blanks(p);
 	if (*p++ != '{')
 		return false;
@@ -139,14 +144,13 @@ parse_header(const char *p, Header *header)
 		p = take_value(skip_blanks(p + 1), key, header);
 		if (p == NULL)
 			return false;
-		keys++;
 		p = skip_blanks(p);
 		if (*p == ',')
 			p++;
 		else if (*p != '}')
 			return false;
 	}
-	return *skip_blanks(p + 1) == '\0' && keys == 3 && header->rank >= 0;
+	return *skip_blanks(p + 1) == '\0' && header->keys == 7;
 }
 
 /*

@@ -81,7 +81,9 @@ parse_header(SpWeights *w, json_t **root, size_t *length, SpFault *fault)
 	if (st == SP_OK)
 	{
 		*root = json_loadb(text, *length, JSON_REJECT_DUPLICATES, &error);
-		if (*root == NULL && json_error_code(&error) == json_error_out_of_memory)
+		/* Where its memory fails, jansson often gives no reason at all. */
+		if (*root == NULL && (json_error_code(&error) == json_error_out_of_memory ||
+		                      json_error_code(&error) == json_error_unknown))
 			st = sp_weights_no_memory(fault);
 		else if (*root == NULL)
 			st = sp_fault(fault, SP_ERR_BAD_DATA, SP_HINT_DAMAGED,

@@ -22,8 +22,8 @@
 /* What is looked at to tell a file: up to the magic of tar, at byte 257. */
 #define HEAD 264
 
-static SpStatus
-new_weights(const SpEnv *env, const SpWeightsLimits *limits, SpWeights **out, SpFault *fault)
+SpStatus
+sp_weights_new(const SpEnv *env, const SpWeightsLimits *limits, SpWeights **out, SpFault *fault)
 {
 	SpWeights *w = sp_calloc(env, 1, sizeof(SpWeights));
 
@@ -180,7 +180,7 @@ sp_weights_open_path(const SpEnv *env, const char *path, const SpWeightsLimits *
                      SpWeights **out, SpFault *fault)
 {
 	SpWeights *w;
-	SpStatus st = new_weights(env, limits, &w, fault);
+	SpStatus st = sp_weights_new(env, limits, &w, fault);
 
 	*out = NULL;
 	if (st != SP_OK)
@@ -211,7 +211,7 @@ sp_weights_open_spool(const SpEnv *env, SpSpool *spool, const SpWeightsLimits *l
                       SpWeights **out, SpFault *fault)
 {
 	SpWeights *w;
-	SpStatus st = new_weights(env, limits, &w, fault);
+	SpStatus st = sp_weights_new(env, limits, &w, fault);
 
 	*out = NULL;
 	if (st != SP_OK)

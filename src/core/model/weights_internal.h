@@ -87,6 +87,10 @@ sp_weights_no_memory(SpFault *fault)
 	return sp_fault(fault, SP_ERR_NO_MEMORY, NULL, "No memory for the weights' directory.");
 }
 
+/* weights.c: without tensors yet; sp_weights_free frees it. */
+SpStatus sp_weights_new(const SpEnv *env, const SpWeightsLimits *limits, SpWeights **out,
+                        SpFault *fault);
+
 /* directory.c */
 
 /* A spool that tensors lie in; *store is its index.  Owned: freed with w, also on failure. */

@@ -89,7 +89,9 @@ sp_deconv_new(SpNn *nn, const SpDeconvShape *shape, const float *weights, const 
 	SpStatus st = SP_OK;
 
 	*out = NULL;
-	if (shape->kernel < 2 || shape->kernel > 16 || shape->crop < 0 || shape->crop >= shape->kernel)
+	if (shape->in_height < 1 || shape->in_width < 1 || shape->in_channels < 1 ||
+	    shape->out_channels < 1 || shape->kernel < 2 || shape->kernel > 16 || shape->crop < 0 ||
+	    shape->crop > shape->kernel - 2)
 		return SP_ERR_BAD_ARG;
 	d = sp_calloc(env, 1, sizeof(*d));
 	taps = sp_alloc(env, area * (size_t) shape->in_channels * (size_t) shape->out_channels,

@@ -65,12 +65,23 @@ plane_pitch(const SpHeadShape *shape)
 	return 2 * (size_t) shape->width + 2 * SP_HEAD_MARGIN;
 }
 
+/* Rows come in pairs and so do columns, because the planes are of every second one. */
+static bool
+possible(const SpHeadShape *s)
+{
+	return s->height > 0 && s->height % 2 == 0 && s->width > 0 && s->width % 2 == 0 &&
+	       s->skip_channels > 0 && s->up_channels > 0;
+}
+
 SpStatus
 sp_head_new(const SpEnv *env, const SpHeadShape *shape, const SpHeadWeights *weights, SpHead **out)
 {
-	SpHead *head = sp_calloc(env, 1, sizeof(*head));
+	SpHead *head;
 
 	*out = NULL;
+	if (!possible(shape))
+		return SP_ERR_BAD_ARG;
+	head = sp_calloc(env, 1, sizeof(*head));
 	if (head == NULL)
 		return SP_ERR_NO_MEMORY;
 	head->env = env;
@@ -105,10 +116,13 @@ sp_head_room_new(const SpEnv *env, const SpHeadShape *shape, SpHeadRoom **out)
 	size_t plane = plane_pitch(shape) * (2 * (size_t) shape->height + 6);
 	size_t row = ((size_t) shape->skip_channels + (size_t) shape->up_channels) *
 	             sp_head_pitch((size_t) shape->width);
-	SpHeadRoom *room = sp_calloc(env, 1, sizeof(*room));
+	SpHeadRoom *room;
 	bool complete;
 
 	*out = NULL;
+	if (!possible(shape))
+		return SP_ERR_BAD_ARG;
+	room = sp_calloc(env, 1, sizeof(*room));
 	if (room == NULL)
 		return SP_ERR_NO_MEMORY;
 	room->env = env;

@@ -18,7 +18,7 @@
 /*
  * The image that the last transposed convolution reads has height x width
  * pixels of skip_channels + up_channels; the output has twice the height and
- * width, and two channels.  width and height are even.
+ * width, and two channels.  width and height are even; SP_ERR_BAD_ARG otherwise.
  */
 typedef struct SpHeadShape
 {

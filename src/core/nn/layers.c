@@ -85,6 +85,15 @@ sp_layer_run(const SpLayer *layer, int worker, const void *in, float *out)
 	return sp_primitive_run(layer->primitive, worker, in, layer->constants, out);
 }
 
+/* The library takes sizes of 0 for tensors that are empty, and runs nothing. */
+static bool
+possible(const SpConvShape *s)
+{
+	return s->in_height > 0 && s->in_width > 0 && s->in_channels > 0 && s->out_height > 0 &&
+	       s->out_width > 0 && s->out_channels > 0 && s->kernel_height > 0 && s->kernel_width > 0 &&
+	       s->stride > 0 && s->dilation > 0 && s->pad_top >= 0 && s->pad_left >= 0;
+}
+
 SpStatus
 sp_conv_new(SpNn *nn, const SpConvShape *shape, const float *weights, SpKernelLayout layout,
             const float *bias, SpLayer **out)
@@ -96,6 +105,9 @@ sp_conv_new(SpNn *nn, const SpConvShape *shape, const float *weights, SpKernelLa
 		.bias_size = (size_t) shape->out_channels,
 	};
 
+	*out = NULL;
+	if (!possible(shape))
+		return SP_ERR_BAD_ARG;
 	memset(&recipe.key, 0, sizeof(recipe.key));
 	recipe.key.kind = SP_PRIMITIVE_CONV;
 	recipe.key.as.conv = *shape;
@@ -108,6 +120,9 @@ sp_linear_new(SpNn *nn, int rows, int in_size, int out_size, const float *weight
 {
 	Recipe recipe = {.weights = weights, .bias = bias, .bias_size = (size_t) out_size};
 
+	*out = NULL;
+	if (rows < 1 || in_size < 1 || out_size < 1)
+		return SP_ERR_BAD_ARG;
 	memset(&recipe.key, 0, sizeof(recipe.key));
 	recipe.key.kind = SP_PRIMITIVE_LINEAR;
 	recipe.key.as.linear.rows = rows;
@@ -131,14 +146,20 @@ sp_lstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmWeights *w
 {
 	const SpEnv *env = sp_nn_env(nn);
 	size_t gates = 4 * (size_t) hidden;
-	float *input = sp_alloc(env, 2 * gates * (size_t) in_size, sizeof(float));
-	float *recurrent = sp_alloc(env, 2 * gates * (size_t) hidden, sizeof(float));
-	float *bias = sp_alloc(env, 2 * gates, sizeof(float));
-	Recipe recipe = {.weights = input, .recurrent = recurrent, .bias = bias};
+	float *input, *recurrent, *bias;
+	Recipe recipe;
 	SpStatus st = SP_ERR_NO_MEMORY;
 
 	*out = NULL;
-	memset(&recipe.key, 0, sizeof(recipe.key));
+	if (steps < 1 || in_size < 1 || hidden < 1)
+		return SP_ERR_BAD_ARG;
+	input = sp_alloc(env, 2 * gates * (size_t) in_size, sizeof(float));
+	recurrent = sp_alloc(env, 2 * gates * (size_t) hidden, sizeof(float));
+	bias = sp_alloc(env, 2 * gates, sizeof(float));
+	memset(&recipe, 0, sizeof(recipe));
+	recipe.weights = input;
+	recipe.recurrent = recurrent;
+	recipe.bias = bias;
 	recipe.key.kind = SP_PRIMITIVE_LSTM;
 	recipe.key.as.lstm.steps = steps;
 	recipe.key.as.lstm.in_size = in_size;

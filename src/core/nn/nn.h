@@ -129,7 +129,7 @@ typedef struct SpDeconvShape
 	int in_height, in_width, in_channels;
 	int out_channels; /* out height and width are twice in's */
 	int kernel;       /* both ways, 2 .. 16 */
-	int crop;         /* samples cut off at top and left, 0 .. kernel - 1 */
+	int crop;         /* samples cut off at top and left, 0 .. kernel - 2 */
 } SpDeconvShape;
 
 typedef struct SpDeconv SpDeconv;

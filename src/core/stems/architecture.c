@@ -11,7 +11,7 @@
 
 #include "core/sp_json.h"
 
-const SpArchitecture *const sp_architectures[] = {&sp_arch_spleeter, NULL};
+const SpArchitecture *const sp_architectures[] = {&sp_arch_spleeter, &sp_arch_openunmix, NULL};
 
 const SpArchitecture *
 sp_architecture_find(const char *name)

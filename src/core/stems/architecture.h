@@ -91,6 +91,7 @@ typedef struct SpArchitecture
 } SpArchitecture;
 
 extern const SpArchitecture sp_arch_spleeter;
+extern const SpArchitecture sp_arch_openunmix;
 
 /* All architectures, ended by NULL; the one of this name or NULL; the one that recognises. */
 extern const SpArchitecture *const sp_architectures[];

@@ -12,7 +12,7 @@ import os
 import numpy as np
 import torch
 
-from . import formats, unet
+from . import formats, pipeline, seeded, unet
 
 
 def same(size, kernel, stride, dilation):
@@ -58,10 +58,51 @@ def layers():
         (unet.last, lambda *a: convolution(*a, 1, 2), (4, 4, 3, 4)),
     ):
         x, kernel, bias = (rng.standard_normal(s) for s in ((8, 12, 3), shape, 4))
-        w = {"a/kernel": torch.tensor(kernel), "a/bias": torch.tensor(bias)}
+        w = unet.tensors({"a/kernel": kernel, "a/bias": bias}, torch.float64)
         got = layer(torch.tensor(x).permute(2, 0, 1)[None], w, "a")
         got = got[0].permute(1, 2, 0).numpy()
         worst = max(worst, np.abs(got - naive(x, kernel, bias)).max())
+    return worst
+
+
+def transform():
+    """Distance of the spectrum from a sum over its definition, and of its inverse from the samples."""
+    x = seeded.signal(3 * pipeline.FFT).astype(np.float64)
+    spectrum = pipeline.stft(x)
+    n = np.arange(pipeline.FFT)
+    window = np.sin(np.pi * n / pipeline.FFT) ** 2
+    start = 6 * pipeline.HOP - pipeline.FFT  # frame 6, bin 100, right channel
+    wave = np.exp(-2j * np.pi * 100 * n / pipeline.FFT)
+    bin_ = np.sum(x[start : start + pipeline.FFT, 1] * window * wave)
+    assert spectrum.shape == (2, 4 * pipeline.FFT // pipeline.HOP, pipeline.BINS_ALL)
+    back = pipeline.inverse(spectrum, len(x))
+    return abs(spectrum[1, 6, 100] - bin_), np.abs(back - x).max()
+
+
+def wiener_bin(v, x, eps):
+    """Stems [stems][frames][2] of one bin: v is [stems][frames][2], x is [frames][2]."""
+    y = v / (eps + v.sum(0)) * x
+    power = (np.abs(y) ** 2).mean(2)
+    out = np.empty_like(y)
+    space = [sum(np.outer(z, z.conj()) for z in s) / (eps + p.sum()) for s, p in zip(y, power)]
+    for t in range(len(x)):
+        model = sum(p[t] * r for p, r in zip(power, space)) + np.sqrt(eps) * np.eye(2)
+        for k in range(len(v)):
+            out[k, t] = power[k, t] * space[k] @ np.linalg.solve(model, x[t])
+    return out
+
+
+def wiener():
+    """Distance of the Wiener filters from the same with plain 2x2 matrices, bin by bin."""
+    mix = pipeline.stft(seeded.signal(3 * pipeline.FFT).astype(np.float64))
+    share = np.abs(seeded.uniform("share", 0, 3 * mix.size).reshape((3,) + mix.shape))
+    stems = pipeline.wiener(share * np.abs(mix), mix)
+    scale = max(1.0, np.abs(mix).max() / 10)
+    worst = 0.0
+    for f in range(0, pipeline.BINS_ALL, 64):
+        v = (share * np.abs(mix))[..., f].transpose(0, 2, 1)
+        naive = wiener_bin(v, mix[..., f].T / scale, float(np.finfo(np.float32).eps)) * scale
+        worst = max(worst, np.abs(naive - stems[..., f].transpose(0, 2, 1)).max())
     return worst
 
 
@@ -92,6 +133,22 @@ def round_trip(weights):
     assert len(items) - 1 == len(archive.files) == len(weights)
 
 
+def tail(shared):
+    """Released tensors by their names, each with the checksum of the released index, or None."""
+    folder = os.path.join(shared, "data/weights")
+    path = os.path.join(folder, "spleeter_2stems_tfjs/accompaniment_decoder_tail.npz")
+    if not os.path.exists(path):
+        print("# SKIP no " + path)
+        return None
+    with open(os.path.join(folder, "spleeter_indexes/2stems.model.index"), "rb") as f:
+        entries = {k.decode(): formats.read_entry(v) for k, v in formats.read_table(f.read())[1:]}
+    weights = {name.replace("__", "/"): value for name, value in np.load(path).items()}
+    for name, value in weights.items():
+        crc = formats.masked(formats.crc32c(value.tobytes()))
+        assert (value.shape, crc) == (entries[name][1], entries[name][4]), name
+    return weights
+
+
 def main(shared):
     """Prints what was checked; raises when something is wrong."""
     assert formats.crc32c(b"123456789") == 0xE3069283  # the check value of CRC-32C
@@ -102,6 +159,12 @@ def main(shared):
     worst = layers()
     assert worst < 1e-12
     print("layers against loops in numpy: %.2g" % worst)
+    forth, back = transform()
+    assert forth < 1e-9 and back < 1e-12
+    print("spectrum against its definition %.2g, inverse against samples %.2g" % (forth, back))
+    worst = wiener()
+    assert worst < 1e-9
+    print("Wiener filters against plain matrices: %.2g" % worst)
     round_trip(unet.seeded_weights(unet.spec(5, "tiny")))
     print("5 tiny stems as bundle and .npz, read back: ok")
     for stems in (2, 4, 5):
@@ -110,3 +173,6 @@ def main(shared):
             print("# SKIP no " + path)
             continue
         print("%d stems: released index, %d tensors, same bytes" % (stems, index(path, stems)))
+    weights = tail(shared)
+    if weights:
+        print("%d released tensors have their released checksums" % len(weights))

@@ -86,31 +86,39 @@ def seeded_weights(model, moved=False):
     return {n: seeded.weights(n, s, moved) for n, s in shapes(model).items()}
 
 
+def tensors(weights, dtype):
+    """Weights for PyTorch: its kernels are [out, in, kh, kw], or [in, out, kh, kw] transposed."""
+    out = {name: torch.tensor(value, dtype=dtype) for name, value in weights.items()}
+    for name, value in out.items():
+        if name.endswith("/kernel"):
+            out[name] = value.permute(3, 2, 0, 1).contiguous()
+    return out
+
+
 def normalise(x, w, name):
-    """Batch normalisation with stored statistics, [1, C, T, F]."""
-    mean, variance, gamma, beta = (
-        w[name + "/" + part].reshape(1, -1, 1, 1)
-        for part in ("moving_mean", "moving_variance", "gamma", "beta")
-    )
-    return (x - mean) / torch.sqrt(variance + BN_EPSILON) * gamma + beta
+    """gamma (x - mean) / sqrt(variance + epsilon) + beta with stored statistics, [1, C, T, F]."""
+    parts = ("moving_mean", "moving_variance", "gamma", "beta")
+    return nn.batch_norm(x, *(w[name + "/" + part] for part in parts), eps=BN_EPSILON)
 
 
 def convolve(x, w, name):
     """5x5, stride 2, 'same' of even sizes: 1 in front, 2 behind."""
-    kernel = w[name + "/kernel"].permute(3, 2, 0, 1)
-    return nn.conv2d(nn.pad(x, (1, 2, 1, 2)), kernel, w[name + "/bias"], stride=2)
+    return nn.conv2d(
+        nn.pad(x, (1, 2, 1, 2)), w[name + "/kernel"], w[name + "/bias"], stride=2
+    )
 
 
 def transpose(x, w, name):
     """The gradient of convolve: of the 2n + 3 outputs the first and the last two are dropped."""
-    kernel = w[name + "/kernel"].permute(3, 2, 0, 1)
-    return nn.conv_transpose2d(x, kernel, w[name + "/bias"], stride=2)[..., 1:-2, 1:-2]
+    whole = nn.conv_transpose2d(x, w[name + "/kernel"], w[name + "/bias"], stride=2)
+    return whole[..., 1:-2, 1:-2]
 
 
 def last(x, w, name):
     """4x4, dilation 2, 3 on each side."""
-    kernel = w[name + "/kernel"].permute(3, 2, 0, 1)
-    return nn.conv2d(nn.pad(x, (3, 3, 3, 3)), kernel, w[name + "/bias"], dilation=2)
+    return nn.conv2d(
+        nn.pad(x, (3, 3, 3, 3)), w[name + "/kernel"], w[name + "/bias"], dilation=2
+    )
 
 
 def logits(x, w, model, stem, watch=lambda layer, value: None):
@@ -137,10 +145,6 @@ def logits(x, w, model, stem, watch=lambda layer, value: None):
     x = last(x, w, convolutions[6])
     watch("logits", x)
     return x
-
-
-def tensors(weights, dtype):
-    return {name: torch.tensor(value, dtype=dtype) for name, value in weights.items()}
 
 
 def estimates(x, w, model, watch=lambda stem, layer, value: None):

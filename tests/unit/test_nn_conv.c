@@ -1,0 +1,357 @@
+/*
+ * tests/unit/test_nn_conv.c
+ *	  Convolutions, transposed convolutions, linear layers and LSTMs against
+ *	  their twins, on random shapes, in both precisions.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "nn_check.h"
+
+static const char *
+precision_name(SpPrecision p)
+{
+	return p == SP_PRECISION_BF16 ? "bf16" : "f32";
+}
+
+/* --- convolution ---------------------------------------------------------------- */
+
+static void
+check_conv(SpNn *nn, const SpConvShape *s, SpKernelLayout layout, bool with_bias)
+{
+	SpPrecision precision = sp_nn_precision(nn);
+	size_t ins = (size_t) s->in_height * (size_t) s->in_width * (size_t) s->in_channels;
+	size_t outs = (size_t) s->out_height * (size_t) s->out_width * (size_t) s->out_channels;
+	size_t taps = (size_t) s->kernel_height * (size_t) s->kernel_width * (size_t) s->in_channels *
+	              (size_t) s->out_channels;
+	float *in = nn_random(ins, 2, precision), *weights = nn_random(taps, 1, precision);
+	float *bias = nn_random((size_t) s->out_channels, 1, SP_PRECISION_F32);
+	float *got = nn_malloc(outs, sizeof(float));
+	TwinSum *want = nn_malloc(outs, sizeof(TwinSum));
+	void *elements = nn_elements(precision, in, ins);
+	SpLayer *layer = NULL;
+	double distance = INFINITY;
+
+	twin_conv(s, weights, layout, with_bias ? bias : NULL, in, want);
+	CHECK(sp_conv_new(nn, s, weights, layout, with_bias ? bias : NULL, &layer) == SP_OK);
+	if (layer != NULL)
+	{
+		CHECK(sp_layer_run(layer, sp_nn_workers(nn) - 1, elements, got) == SP_OK);
+		distance = nn_distance(got, want, outs);
+	}
+	CHECK(distance <= NN_SUM_TOLERANCE);
+	if (!(distance <= NN_SUM_TOLERANCE))
+		printf("# %s conv %dx%dx%d -> %dx%dx%d, kernel %dx%d, stride %d, dilation %d, pad %d %d: "
+		       "%g\n",
+		       precision_name(precision), s->in_height, s->in_width, s->in_channels, s->out_height,
+		       s->out_width, s->out_channels, s->kernel_height, s->kernel_width, s->stride,
+		       s->dilation, s->pad_top, s->pad_left, distance);
+	sp_layer_free(layer);
+	free(in);
+	free(weights);
+	free(bias);
+	free(got);
+	free(want);
+	free(elements);
+}
+
+/* Channel counts that vectors do not divide, and those that they do. */
+static int
+random_channels(void)
+{
+	static const int channels[] = {1, 2, 3, 5, 8, 16, 17, 32, 33, 48};
+
+	return channels[check_random() % (sizeof(channels) / sizeof(channels[0]))];
+}
+
+/* How far a convolution reaches beyond its input, split at random between both edges. */
+static int
+random_pad(int in, int out, int kernel, int stride, int dilation)
+{
+	int reach = (out - 1) * stride + (kernel - 1) * dilation + 1 - in;
+
+	return reach > 0 ? nn_between(0, reach) : 0;
+}
+
+static void
+check_random_convs(SpNn *nn)
+{
+	for (int i = 0; i < 60; i++)
+	{
+		SpConvShape s = {
+			.in_height = nn_between(1, 14),
+			.in_width = nn_between(1, 20),
+			.in_channels = random_channels(),
+			.out_channels = random_channels(),
+			.kernel_height = nn_between(1, 5),
+			.kernel_width = nn_between(1, 5),
+			.stride = nn_between(1, 3),
+			.dilation = nn_between(1, 3),
+		};
+
+		/* `same`: the size of the input, divided by the stride and rounded up */
+		s.out_height = (s.in_height + s.stride - 1) / s.stride;
+		s.out_width = (s.in_width + s.stride - 1) / s.stride;
+		s.pad_top = random_pad(s.in_height, s.out_height, s.kernel_height, s.stride, s.dilation);
+		s.pad_left = random_pad(s.in_width, s.out_width, s.kernel_width, s.stride, s.dilation);
+		check_conv(nn, &s, i % 2 ? SP_KERNEL_OIHW : SP_KERNEL_HWIO, i % 3 != 0);
+	}
+}
+
+/* The U-Net's own convolutions, small. */
+static void
+check_spleeter_convs(SpNn *nn)
+{
+	static const int channels[][2] = {{2, 16}, {16, 32}, {64, 128}, {2, 1}, {1, 3}, {3, 17}};
+
+	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
+	{
+		SpConvShape s = {16, 24, channels[i][0], 8, 12, channels[i][1], 5, 5, 2, 1, 1, 1};
+
+		check_conv(nn, &s, SP_KERNEL_HWIO, true);
+		/* the smallest image that halves */
+		s.in_height = s.in_width = 2;
+		s.out_height = s.out_width = 1;
+		check_conv(nn, &s, SP_KERNEL_HWIO, true);
+	}
+}
+
+/* --- transposed convolution --------------------------------------------------- */
+
+/* Sample (y, x) of channel c in the planes that sp_deconv_run gives. */
+static float
+of_planes(const float *planes, const SpDeconvShape *s, size_t y, size_t x, size_t c)
+{
+	size_t plane = (y % 2) * 2 + x % 2, height = (size_t) s->in_height;
+
+	return planes[((plane * height + y / 2) * (size_t) s->in_width + x / 2) *
+	                  (size_t) s->out_channels +
+	              c];
+}
+
+static void
+check_deconv(SpNn *nn, const SpDeconvShape *s, bool with_bias)
+{
+	SpPrecision precision = sp_nn_precision(nn);
+	size_t pixels = (size_t) s->in_height * (size_t) s->in_width;
+	size_t ins = pixels * (size_t) s->in_channels, outs = 4 * pixels * (size_t) s->out_channels;
+	size_t taps = (size_t) (s->kernel * s->kernel * s->in_channels * s->out_channels);
+	float *in = nn_random(ins, 2, precision), *weights = nn_random(taps, 1, precision);
+	float *bias = nn_random((size_t) s->out_channels, 1, SP_PRECISION_F32);
+	float *planes = nn_malloc(outs, sizeof(float)), *got = nn_malloc(outs, sizeof(float));
+	TwinSum *want = nn_malloc(outs, sizeof(TwinSum));
+	void *elements = nn_elements(precision, in, ins);
+	SpDeconv *deconv = NULL;
+	double distance = INFINITY;
+
+	twin_deconv(s, weights, with_bias ? bias : NULL, in, want);
+	CHECK(sp_deconv_new(nn, s, weights, with_bias ? bias : NULL, &deconv) == SP_OK);
+	if (deconv != NULL)
+	{
+		float *to = got;
+
+		CHECK(sp_deconv_run(deconv, 0, elements, planes) == SP_OK);
+		for (size_t y = 0; y < 2 * (size_t) s->in_height; y++)
+			for (size_t x = 0; x < 2 * (size_t) s->in_width; x++)
+				for (size_t c = 0; c < (size_t) s->out_channels; c++)
+					*to++ = of_planes(planes, s, y, x, c);
+		distance = nn_distance(got, want, outs);
+	}
+	CHECK(distance <= NN_SUM_TOLERANCE);
+	if (!(distance <= NN_SUM_TOLERANCE))
+		printf("# %s deconv %dx%dx%d -> %d, kernel %d, crop %d: %g\n", precision_name(precision),
+		       s->in_height, s->in_width, s->in_channels, s->out_channels, s->kernel, s->crop,
+		       distance);
+	sp_deconv_free(deconv);
+	free(in);
+	free(weights);
+	free(bias);
+	free(planes);
+	free(got);
+	free(want);
+	free(elements);
+}
+
+static void
+check_deconvs(SpNn *nn)
+{
+	for (int kernel = 2; kernel <= 8; kernel++)
+		for (int crop = 0; crop <= kernel - 2; crop++)
+		{
+			SpDeconvShape s = {nn_between(1, 7),  nn_between(1, 9), random_channels(),
+			                   random_channels(), kernel,           crop};
+
+			check_deconv(nn, &s, crop % 2 == 0);
+		}
+	for (int i = 0; i < 6; i++)
+	{
+		static const int channels[][2] = {{48, 16}, {64, 33}, {1, 1}, {3, 17}, {17, 3}, {32, 1}};
+		SpDeconvShape s = {6, 10, channels[i][0], channels[i][1], 5, 1};
+
+		check_deconv(nn, &s, true);
+	}
+}
+
+/* --- linear, LSTM ------------------------------------------------------------- */
+
+static void
+check_linear(SpNn *nn, int rows, int in_size, int out_size, bool with_bias)
+{
+	SpPrecision precision = sp_nn_precision(nn);
+	size_t ins = (size_t) (rows * in_size), outs = (size_t) (rows * out_size);
+	float *in = nn_random(ins, 2, precision);
+	float *weights = nn_random((size_t) (in_size * out_size), 1, precision);
+	float *bias = nn_random((size_t) out_size, 1, SP_PRECISION_F32);
+	float *got = nn_malloc(outs, sizeof(float));
+	TwinSum *want = nn_malloc(outs, sizeof(TwinSum));
+	void *elements = nn_elements(precision, in, ins);
+	SpLayer *layer = NULL;
+
+	twin_linear(rows, in_size, out_size, weights, with_bias ? bias : NULL, in, want);
+	CHECK(sp_linear_new(nn, rows, in_size, out_size, weights, with_bias ? bias : NULL, &layer) ==
+	      SP_OK);
+	CHECK(layer != NULL && sp_layer_run(layer, 0, elements, got) == SP_OK);
+	CHECK_NEAR(layer == NULL ? INFINITY : nn_distance(got, want, outs), 0, NN_SUM_TOLERANCE);
+	sp_layer_free(layer);
+	free(in);
+	free(weights);
+	free(bias);
+	free(got);
+	free(want);
+	free(elements);
+}
+
+/*
+ * Every gate squeezes its sum, so errors of 2^-24 stay that small from step to step
+ * but for the cell, which adds one each.  The library approximates exp and tanh
+ * in float; 1e-5 of outputs in (-1, 1).
+ */
+static void
+check_lstm(SpNn *nn, int steps, int in_size, int hidden)
+{
+	size_t gates = 4 * (size_t) hidden, n = (size_t) (steps * 2 * hidden);
+	float *in = nn_random((size_t) (steps * in_size), 1, SP_PRECISION_F32);
+	float scale = 1.0f / sqrtf((float) hidden);
+	SpLstmWeights w;
+	float *got = nn_malloc(n, sizeof(float));
+	double *want = nn_malloc(n, sizeof(double)), worst = 0;
+	SpLayer *layer = NULL;
+
+	for (int d = 0; d < 2; d++)
+	{
+		w.w_in[d] = nn_random(gates * (size_t) in_size, scale, SP_PRECISION_F32);
+		w.w_rec[d] = nn_random(gates * (size_t) hidden, scale, SP_PRECISION_F32);
+		w.bias[d] = nn_random(gates, scale, SP_PRECISION_F32);
+	}
+	twin_lstm(steps, in_size, hidden, &w, in, want);
+	CHECK(sp_lstm_new(nn, steps, in_size, hidden, &w, &layer) == SP_OK);
+	CHECK(layer != NULL && sp_layer_run(layer, 0, in, got) == SP_OK);
+	for (size_t i = 0; i < n && layer != NULL; i++)
+		worst = fmax(worst, isnan(got[i]) ? INFINITY : fabs(got[i] - want[i]));
+	CHECK_NEAR(worst, 0, 1e-5);
+	sp_layer_free(layer);
+	for (int d = 0; d < 2; d++)
+	{
+		free((void *) w.w_in[d]);
+		free((void *) w.w_rec[d]);
+		free((void *) w.bias[d]);
+	}
+	free(in);
+	free(got);
+	free(want);
+}
+
+static void
+check_recurrent(SpNn *nn)
+{
+	check_linear(nn, 1, 1, 1, true);
+	check_linear(nn, 3, 17, 5, true);
+	check_linear(nn, 1, 33, 64, false);
+	check_linear(nn, 50, 100, 31, true);
+	check_lstm(nn, 1, 1, 1);
+	check_lstm(nn, 2, 3, 1);
+	check_lstm(nn, 7, 5, 3);
+	check_lstm(nn, 20, 17, 16);
+	check_lstm(nn, 60, 32, 33);
+}
+
+/* --- contracts ------------------------------------------------------------------ */
+
+/* Sizes that no layer has. */
+static void
+check_refusals(SpNn *nn)
+{
+	static const float weights[64] = {0};
+	SpConvShape good = {4, 4, 1, 2, 2, 1, 2, 2, 2, 1, 0, 0};
+	SpDeconvShape deconv = {2, 2, 1, 1, 2, 0};
+	SpLayer *layer = NULL;
+	SpDeconv *d = NULL;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(int); i++)
+		for (int value = -1; value <= 0; value++)
+		{
+			SpConvShape bad = good;
+
+			((int *) &bad)[i] = value;
+			if (i >= 10 && value == 0)
+				continue; /* a padding of 0 is what it has */
+			CHECK(sp_conv_new(nn, &bad, weights, SP_KERNEL_HWIO, NULL, &layer) == SP_ERR_BAD_ARG);
+			CHECK(layer == NULL);
+		}
+	for (int i = 0; i < 5; i++)
+		for (int value = -1; value <= 0; value++)
+		{
+			SpDeconvShape bad = deconv;
+
+			((int *) &bad)[i] = value; /* crop 0, the sixth, is right */
+			CHECK(sp_deconv_new(nn, &bad, weights, NULL, &d) == SP_ERR_BAD_ARG);
+			CHECK(d == NULL);
+		}
+	deconv.crop = 1;
+	CHECK(sp_deconv_new(nn, &deconv, weights, NULL, &d) == SP_ERR_BAD_ARG);
+	for (int i = 0; i < 3; i++)
+	{
+		int size[3] = {2, 2, 2};
+
+		for (size[i] = -1; size[i] <= 0; size[i]++)
+		{
+			CHECK(sp_linear_new(nn, size[0], size[1], size[2], weights, NULL, &layer) ==
+			      SP_ERR_BAD_ARG);
+			CHECK(sp_lstm_new(nn, size[0], size[1], size[2], NULL, &layer) == SP_ERR_BAD_ARG);
+		}
+	}
+	sp_layer_free(NULL);
+	sp_deconv_free(NULL);
+}
+
+static void
+check_precision(SpPrecision precision)
+{
+	SpNn *nn = NULL;
+
+	CHECK(sp_nn_new(&check_env, precision, 2, &nn) == SP_OK);
+	if (nn == NULL)
+		return;
+	CHECK(sp_nn_precision(nn) == precision);
+	CHECK(sp_nn_workers(nn) == 2 && sp_nn_env(nn) == &check_env);
+	CHECK(sp_nn_element(nn) == (precision == SP_PRECISION_BF16 ? 2 : 4));
+	check_random_convs(nn);
+	check_spleeter_convs(nn);
+	check_deconvs(nn);
+	check_recurrent(nn);
+	check_refusals(nn);
+	sp_nn_free(nn);
+}
+
+int
+main(void)
+{
+	SpNn *nn = NULL;
+
+	check_precision(SP_PRECISION_F32);
+	check_precision(SP_PRECISION_BF16);
+	CHECK(sp_nn_new(&check_env, SP_PRECISION_F32, 0, &nn) == SP_ERR_BAD_ARG);
+	CHECK(sp_nn_new(&check_env, SP_PRECISION_F32, SP_NN_MAX_WORKERS + 1, &nn) == SP_ERR_BAD_ARG);
+	CHECK(nn == NULL);
+	sp_nn_free(NULL);
+	return check_report();
+}
