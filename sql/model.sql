@@ -22,6 +22,12 @@ SELECT (pg_temp.failure(format($$ SELECT * FROM spotai.separate(%L, 4, 'spleeter
 SELECT (pg_temp.failure(format($$ SELECT * FROM spotai.separate(%L, 4, 'spleetre') $$, :'track'))).*;
 \x off
 
+-- what separates: nothing is installed
+CREATE FUNCTION pg_temp.chosen(stems integer, model text DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(DISTINCT s.model, ', ') FROM spotai.track t, spotai.separate(t.id, stems, model) s
+$$;
+SELECT n AS stems, pg_temp.chosen(n) FROM unnest(ARRAY[2, 4, 5]) n;
+
 -- three formats, told by content; the same weights are the same rows
 CREATE TEMP TABLE file AS
 SELECT name, pg_read_binary_file(:'models' || name) AS content
@@ -98,6 +104,46 @@ SELECT spotai.model_import(spotai.model_content('spleeter:4stems-16kHz')) IS NOT
 SELECT name, bandwidth_hz, bytes, weights_of FROM spotai.models() WHERE name LIKE 'spleeter%';
 SELECT spotai.model_drop('spleeter:4stems-16kHz');
 SELECT spotai.model_drop('spleeter:4stems');
+
+-- what separates: what is installed and active, if it has that number of stems
+SELECT n AS stems, pg_temp.chosen(n) FROM unnest(ARRAY[2, 4, 5]) n;
+SELECT pg_temp.chosen(4, 'classical');
+-- the newest, unless one is known to be better
+SELECT spotai.model_import(pg_temp.file('tiny-4stems.safetensors'), 'newer4') IS NOT NULL AS imported;
+SELECT pg_temp.chosen(4);
+UPDATE spotai.model SET metrics = '{"sdr": {"vocals": 5, "drums": 3, "bass": null}}' WHERE name = 'tiny4';
+UPDATE spotai.model SET metrics = '{"sdr": {"vocals": 3.9, "drums": 4}}' WHERE name = 'newer4';
+SELECT pg_temp.chosen(4);
+UPDATE spotai.model SET metrics = '{"sdr": "high"}' WHERE name = 'tiny4';
+SELECT pg_temp.chosen(4);
+-- then the catalogue's; a variant is used by name only
+SET client_min_messages = error;
+SELECT spotai.model_import(pg_temp.file('tiny-4stems.safetensors'), 'spleeter:4stems') IS NOT NULL AS imported;
+RESET client_min_messages;
+SELECT spotai.model_drop('newer4');
+SELECT pg_temp.chosen(4), pg_temp.chosen(4, 'spleeter:4stems-16kHz') AS variant;
+-- the setting, where it fits
+SET spotai.stems_model = 'tiny2';
+SELECT pg_temp.chosen(2) AS fits, pg_temp.chosen(4) AS does_not_fit;
+SET spotai.stems_model = 'classical';
+SELECT pg_temp.chosen(4);
+SET spotai.stems_model = 'nothing';
+SELECT code, message FROM pg_temp.failure('SELECT pg_temp.chosen(4)');
+RESET spotai.stems_model;
+-- by name: no other model in silence
+SELECT code, message, hint FROM pg_temp.failure($$ SELECT pg_temp.chosen(4, 'tiny2') $$);
+SELECT code, message, hint FROM pg_temp.failure($$ SELECT pg_temp.chosen(3) $$);
+UPDATE spotai.model SET active = false WHERE name = 'tiny2';
+SELECT code, message, hint FROM pg_temp.failure($$ SELECT pg_temp.chosen(2, 'tiny2') $$);
+SELECT pg_temp.chosen(2);
+SELECT spotai.model_activate('tiny2');
+UPDATE spotai.model SET architecture = 'of tomorrow' WHERE name = 'tiny2';
+SELECT code, message FROM pg_temp.failure($$ SELECT pg_temp.chosen(2, 'tiny2') $$);
+SELECT pg_temp.chosen(2);
+UPDATE spotai.model SET architecture = 'spleeter' WHERE name = 'tiny2';
+-- stems stay when their model goes
+SELECT spotai.model_drop('spleeter:4stems');
+SELECT DISTINCT model FROM spotai.audio WHERE model LIKE 'spleeter%' ORDER BY 1;
 
 -- each wrong import: one clear error, and nothing is stored
 CREATE TEMP TABLE before AS SELECT (SELECT count(*) FROM spotai.model) AS models, (SELECT count(*) FROM spotai.model_tensor) AS tensors;

@@ -121,7 +121,14 @@ take_fallback(const char *name, int stems, SpModelRow *out)
 		return false;
 	if (strcmp(name, SP_MODEL_CLASSICAL) == 0)
 		return take_classical(stems, out);
-	sp_model_get(name, NULL, out);
+	if (!sp_model_find(name, NULL, out))
+		ereport(ERROR,
+		        (errcode(ERRCODE_UNDEFINED_OBJECT),
+		         errmsg("model \"%s\" of the setting spotai.stems_model is not installed or not "
+		                "active",
+		                name),
+		         errhint("Install it, name another model, or leave the setting empty; "
+		                 "spotai.models() lists what there is.")));
 	return out->n_stems == stems;
 }
 
