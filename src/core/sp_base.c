@@ -54,6 +54,24 @@ sp_free(const SpEnv *env, void *p)
 	env->release(env->host, raw);
 }
 
+/* Drops what is left of a UTF-8 character that no longer fitted: RFC 3629, section 3. */
+static void
+drop_half_character(char *text)
+{
+	size_t n = strlen(text), tail = 0;
+
+	while (tail < n && tail < 3 && ((unsigned char) text[n - 1 - tail] & 0xC0) == 0x80)
+		tail++;
+	if (tail < n)
+	{
+		unsigned char lead = (unsigned char) text[n - 1 - tail];
+		size_t wanted = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0xC0 ? 1 : 0;
+
+		if (tail < wanted)
+			text[n - 1 - tail] = '\0';
+	}
+}
+
 SpStatus
 sp_fault(SpFault *fault, SpStatus st, const char *hint, const char *detail_format, ...)
 {
@@ -65,5 +83,7 @@ sp_fault(SpFault *fault, SpStatus st, const char *hint, const char *detail_forma
 	vsnprintf(fault->detail, sizeof(fault->detail), detail_format, args);
 	va_end(args);
 	snprintf(fault->hint, sizeof(fault->hint), "%s", hint ? hint : "");
+	drop_half_character(fault->detail);
+	drop_half_character(fault->hint);
 	return st;
 }

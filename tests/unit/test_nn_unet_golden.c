@@ -13,7 +13,7 @@
 #include "core/nn/unet.h"
 #include "core/stems/architecture.h"
 #include "golden_read.h"
-#include "seeded_model.h"
+#include "spleeter_source.h"
 
 #define FRAMES 512
 #define BINS   1024
@@ -26,7 +26,7 @@
 #define MASK_TOLERANCE  1e-5
 #define LAYER_TOLERANCE 1e-4
 
-static const int tiny[6][SEEDED_DEPTH] = {
+static const int tiny[6][SP_UNET_DEPTH] = {
 	[2] = {1, 2, 3, 2, 3, 5}, [4] = {1, 1, 2, 1, 2, 3}, [5] = {1, 2, 2, 3, 3, 4}};
 
 /* One network of the golden file, while its layers are compared. */
@@ -34,10 +34,11 @@ typedef struct Walk
 {
 	const GoldenFile *golden;
 	const char *prefix; /* "4stems-full/vocals" */
-	const SeededModel *model;
+	const SpleeterSource *model;
+	const int *filters;
 	SpActivation encoder, decoder;
 	SpNn *nn;
-	float *skips[SEEDED_DEPTH];
+	float *skips[SP_UNET_DEPTH];
 } Walk;
 
 static float *
@@ -79,7 +80,7 @@ compare(const GoldenFile *g, const char *prefix, const char *layer, const float 
 /* --- layer by layer ------------------------------------------------------------- */
 
 static float *
-weights_of(const SeededModel *m, const char *layer, int number, const char *part)
+weights_of(const SpleeterSource *m, const char *layer, int number, const char *part)
 {
 	char name[64];
 	ptrdiff_t at;
@@ -93,7 +94,7 @@ weights_of(const SeededModel *m, const char *layer, int number, const char *part
 	if (at < 0)
 		abort();
 	out = floats((size_t) m->tensors[at].elements);
-	m->source.read(m->source.self, (size_t) at, out, NULL);
+	CHECK(m->source.read(m->source.self, (size_t) at, out, NULL) == SP_OK);
 	return out;
 }
 
@@ -136,7 +137,7 @@ convolve(const Walk *w, int number, const SpConvShape *shape, const float *in)
 static float *
 down(Walk *w, int level, float *in)
 {
-	const int *filters = w->model->filters;
+	const int *filters = w->filters;
 	SpConvShape shape = {FRAMES >> level,
 	                     BINS >> level,
 	                     level == 0 ? 2 : filters[level - 1],
@@ -161,7 +162,7 @@ down(Walk *w, int level, float *in)
 	compare(w->golden, w->prefix, name, w->skips[level], LAYER_TOLERANCE);
 	sp_pointwise_run(&op, w->skips[level], pixels, channels, &to);
 	snprintf(name, sizeof(name), "act%d", level + 1);
-	if (level < SEEDED_DEPTH - 1)
+	if (level < SP_UNET_DEPTH - 1)
 		compare(w->golden, w->prefix, name, out, LAYER_TOLERANCE);
 	free((float *) op.scale);
 	free(in);
@@ -177,7 +178,7 @@ join_skip(const Walk *w, int level, const float *up, size_t pixels, size_t chann
 	SpPixels left = {SP_PRECISION_F32, out, 2 * channels, 0};
 	SpPixels right = {SP_PRECISION_F32, out, 2 * channels, channels};
 
-	sp_pointwise_run(&copy, w->skips[SEEDED_DEPTH - 1 - level], pixels, channels, &left);
+	sp_pointwise_run(&copy, w->skips[SP_UNET_DEPTH - 1 - level], pixels, channels, &left);
 	sp_pointwise_run(&copy, up, pixels, channels, &right);
 	return out;
 }
@@ -186,9 +187,9 @@ join_skip(const Walk *w, int level, const float *up, size_t pixels, size_t chann
 static float *
 up(const Walk *w, int level, float *in)
 {
-	const int *filters = w->model->filters;
-	SpDeconvShape shape = {FRAMES >> (SEEDED_DEPTH - level),
-	                       BINS >> (SEEDED_DEPTH - level),
+	const int *filters = w->filters;
+	SpDeconvShape shape = {FRAMES >> (SP_UNET_DEPTH - level),
+	                       BINS >> (SP_UNET_DEPTH - level),
 	                       level == 0 ? filters[5] : 2 * filters[5 - level],
 	                       level == 5 ? 1 : filters[4 - level],
 	                       5,
@@ -247,36 +248,37 @@ check_logits(const Walk *w, const float *in)
 
 /* Every layer of the first stem of a model. */
 static void
-check_layers(const GoldenFile *g, const char *prefix, const SeededModel *model, const float *mix)
+check_layers(const GoldenFile *g, const char *prefix, const SpleeterSource *model,
+             const int *filters, bool elu, const float *mix)
 {
-	Walk w = {.golden = g, .prefix = prefix, .model = model};
+	Walk w = {.golden = g, .prefix = prefix, .model = model, .filters = filters};
 	float *x = interleave(mix);
 
-	w.encoder = model->stems == 2 ? SP_ACT_LEAKY_RELU : SP_ACT_ELU;
-	w.decoder = model->stems == 2 ? SP_ACT_RELU : SP_ACT_ELU;
+	w.encoder = elu ? SP_ACT_ELU : SP_ACT_LEAKY_RELU;
+	w.decoder = elu ? SP_ACT_ELU : SP_ACT_RELU;
 	CHECK(sp_nn_new(&check_env, SP_PRECISION_F32, 1, &w.nn) == SP_OK);
-	for (int i = 0; i < SEEDED_DEPTH; i++)
+	for (int i = 0; i < SP_UNET_DEPTH; i++)
 		x = down(&w, i, x);
 	free(x);
-	x = w.skips[SEEDED_DEPTH - 1];
-	w.skips[SEEDED_DEPTH - 1] = NULL;
-	for (int i = 0; i < SEEDED_DEPTH; i++)
+	x = w.skips[SP_UNET_DEPTH - 1];
+	w.skips[SP_UNET_DEPTH - 1] = NULL;
+	for (int i = 0; i < SP_UNET_DEPTH; i++)
 	{
 		if (i > 0)
 		{
 			float *alone = x;
 
 			x = join_skip(&w, i, x,
-			              (size_t) (FRAMES >> (SEEDED_DEPTH - i)) *
-			                  (size_t) (BINS >> (SEEDED_DEPTH - i)),
-			              (size_t) model->filters[5 - i]);
+			              (size_t) (FRAMES >> (SP_UNET_DEPTH - i)) *
+			                  (size_t) (BINS >> (SP_UNET_DEPTH - i)),
+			              (size_t) w.filters[5 - i]);
 			free(alone);
 		}
 		x = up(&w, i, x);
 	}
 	check_logits(&w, x);
 	free(x);
-	for (int i = 0; i < SEEDED_DEPTH; i++)
+	for (int i = 0; i < SP_UNET_DEPTH; i++)
 		free(w.skips[i]);
 	sp_nn_free(w.nn);
 }
@@ -285,10 +287,10 @@ check_layers(const GoldenFile *g, const char *prefix, const SeededModel *model, 
 
 /* Estimates of all stems by the architecture, [stems][2][T][F]. */
 static float *
-estimate(const SeededModel *model, SpPrecision precision, const float *mix, SpModelSpec *spec)
+estimate(const SpleeterSource *model, SpPrecision precision, const float *mix, SpModelSpec *spec)
 {
 	const SpArchitecture *arch = &sp_arch_spleeter;
-	float *out = floats((size_t) model->stems * 2 * PIXELS), *stems[SP_MODEL_MAX_STEMS];
+	float *out;
 	SpNn *nn = NULL;
 	SpNet *net = NULL;
 
@@ -299,11 +301,9 @@ estimate(const SeededModel *model, SpPrecision precision, const float *mix, SpMo
 	CHECK(arch->load(nn, &model->source, spec, &net, NULL) == SP_OK);
 	if (net == NULL)
 		exit(check_report());
-	for (int s = 0; s < model->stems; s++)
-	{
-		stems[s] = out + (size_t) s * 2 * PIXELS;
-		CHECK(arch->estimate(net, 0, s, mix, stems[s], NULL) == SP_OK);
-	}
+	out = floats((size_t) spec->stems * 2 * PIXELS);
+	for (int s = 0; s < spec->stems; s++)
+		CHECK(arch->estimate(net, 0, s, mix, out + (size_t) s * 2 * PIXELS, NULL) == SP_OK);
 	arch->unload(net);
 	sp_nn_free(nn);
 	return out;
@@ -381,16 +381,16 @@ sdr(const float *want, const float *got, size_t n)
 
 /* bf16 has 8 bits, so each rounding is 2^-9 at most: 54 dB; a dozen layers lose some more. */
 static void
-check_bf16(const char *model_name, const SeededModel *model, const float *mix, const float *f32,
+check_bf16(const char *model_name, const SpleeterSource *model, const float *mix, const float *f32,
            SpModelSpec *spec)
 {
 	float *bf16 = estimate(model, SP_PRECISION_BF16, mix, spec), *stems[SP_MODEL_MAX_STEMS];
 
-	for (int s = 0; s < model->stems; s++)
+	for (int s = 0; s < spec->stems; s++)
 		stems[s] = bf16 + (size_t) s * 2 * PIXELS;
 	if (spec->mask == SP_MASK_SOFTMAX)
-		sp_softmax(stems, (size_t) model->stems, 2 * PIXELS);
-	for (int s = 0; s < model->stems; s++)
+		sp_softmax(stems, (size_t) spec->stems, 2 * PIXELS);
+	for (int s = 0; s < spec->stems; s++)
 	{
 		double db;
 
@@ -406,21 +406,23 @@ check_bf16(const char *model_name, const SeededModel *model, const float *mix, c
 static void
 check_model(const GoldenFile *g, int stems, const char *kind, bool moved, const float *mix)
 {
-	static SeededModel model;
+	bool full = strncmp(kind, "tiny", 4) != 0;
+	const int *filters = full ? spleeter_full : tiny[stems];
+	SpleeterSource *model = spleeter_source(stems, filters);
 	SpModelSpec spec;
 	char name[64], prefix[96];
-	bool full = strncmp(kind, "tiny", 4) != 0;
 	clock_t start = clock();
 	float *all;
 
 	snprintf(name, sizeof(name), "%dstems-%s", stems, kind);
-	seeded_model(&model, stems, full ? seeded_full : tiny[stems], moved);
+	model->moved = moved;
 	snprintf(prefix, sizeof(prefix), "%s/vocals", name);
-	check_layers(g, prefix, &model, mix);
-	all = estimate(&model, SP_PRECISION_F32, mix, &spec);
+	check_layers(g, prefix, model, filters, stems != 2, mix);
+	all = estimate(model, SP_PRECISION_F32, mix, &spec);
 	check_stems(g, name, &spec, all, mix);
-	check_bf16(name, &model, mix, all, &spec);
+	check_bf16(name, model, mix, all, &spec);
 	free(all);
+	free(model);
 	printf("# %s: %.1f s\n", name, (double) (clock() - start) / CLOCKS_PER_SEC);
 }
 

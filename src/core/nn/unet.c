@@ -55,12 +55,21 @@ up_input(const SpUnetShape *s, int level)
 	return level == 0 ? s->down[DEPTH - 1] : s->down[DEPTH - 1 - level] + s->up[level - 1];
 }
 
+static bool
+possible(const SpUnetShape *s)
+{
+	for (int i = 0; i < DEPTH; i++)
+		if (s->down[i] < 1 || s->up[i] < 1)
+			return false;
+	return s->frames > 0 && s->bins > 0 && s->frames % (1 << DEPTH) == 0 &&
+	       s->bins % (1 << DEPTH) == 0 && s->up[DEPTH - 1] == 1;
+}
+
 SpStatus
 sp_unet_new(SpNn *nn, const SpUnetShape *shape, SpUnet **out)
 {
 	*out = NULL;
-	if (shape->frames <= 0 || shape->bins <= 0 || shape->frames % (1 << DEPTH) != 0 ||
-	    shape->bins % (1 << DEPTH) != 0 || shape->up[DEPTH - 1] != 1)
+	if (!possible(shape))
 		return SP_ERR_BAD_ARG;
 	*out = sp_calloc(sp_nn_env(nn), 1, sizeof(**out));
 	if (*out == NULL)
@@ -165,9 +174,13 @@ sp_unet_set_last(SpUnet *net, const SpUnetBlock *up, const SpUnetBlock *mask)
 		.conv = mask->kernel,
 		.conv_bias = {mask->bias[0], mask->bias[1]},
 	};
-	SpStatus st = fold(net, &up->norm, 1, net->shape.decoder, true, &net->affine[2 * DEPTH - 1],
-	                   &weights.act);
+	SpStatus st;
 
+	/* the head copies what follows the layer before it */
+	if (net->up[DEPTH - 2] == NULL)
+		return SP_ERR_BAD_ARG;
+	st = fold(net, &up->norm, 1, net->shape.decoder, true, &net->affine[2 * DEPTH - 1],
+	          &weights.act);
 	return st != SP_OK ? st : sp_head_new(sp_nn_env(net->nn), &shape, &weights, &net->head);
 }
 
@@ -185,11 +198,14 @@ sp_unet_room_new(SpNn *nn, const SpUnetShape *s, SpUnetRoom **out)
 	const SpEnv *env = sp_nn_env(nn);
 	size_t element = sp_nn_element(nn);
 	size_t image = (size_t) s->frames * (size_t) s->bins * 2, raw = 0, planes = 0;
-	SpUnetRoom *room = sp_calloc(env, 1, sizeof(*room));
+	SpUnetRoom *room;
 	SpHeadShape head = head_shape(s);
 	bool complete;
 
 	*out = NULL;
+	if (!possible(s))
+		return SP_ERR_BAD_ARG;
+	room = sp_calloc(env, 1, sizeof(*room));
 	if (room == NULL)
 		return SP_ERR_NO_MEMORY;
 	room->env = env;

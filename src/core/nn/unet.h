@@ -44,7 +44,10 @@ typedef struct SpUnetBlock
 
 typedef struct SpUnet SpUnet;
 
-/* An empty network; it runs when all blocks are set, each once.  Weights are copied. */
+/*
+ * An empty network; it runs when all blocks are set, each once, the last after
+ * the others.  Weights are copied.  SP_ERR_BAD_ARG, SP_ERR_NO_MEMORY.
+ */
 SpStatus sp_unet_new(SpNn *nn, const SpUnetShape *shape, SpUnet **out);
 SpStatus sp_unet_set_down(SpUnet *net, int level, const SpUnetBlock *block);
 SpStatus sp_unet_set_up(SpUnet *net, int level, const SpUnetBlock *block);

@@ -15,6 +15,7 @@
  * SPDX-License-Identifier: PostgreSQL
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/nn/unet.h"
@@ -152,16 +153,71 @@ expect_stem(const SpTensorSource *tensors, int stem, int down[DEPTH], int up[DEP
 /* Tensors of one stem: kernels and biases of 13 layers, 12 norms of four. */
 #define STEM_TENSORS (2 * (CONVS + DEPTH) + 4 * NORMS)
 
+/* Which stem has the variable of this name; -1 when it is none of this architecture's. */
+static int
+stem_of(const char *name)
+{
+	static const struct
+	{
+		const char *layer;
+		int per_stem;
+		const char *parts[5];
+	} kinds[] = {
+		{"conv2d", CONVS, {"kernel", "bias"}},
+		{"conv2d_transpose", DEPTH, {"kernel", "bias"}},
+		{"batch_normalization", NORMS, {"gamma", "beta", "moving_mean", "moving_variance"}},
+	};
+	char expected[64];
+
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++)
+	{
+		size_t n = strlen(kinds[k].layer);
+		long number;
+
+		if (strncmp(name, kinds[k].layer, n) != 0)
+			continue;
+		number = name[n] == '_' ? strtol(name + n + 1, NULL, 10) : 0;
+		if (number < 0 || number >= (long) SP_MODEL_MAX_STEMS * kinds[k].per_stem)
+			continue;
+		for (int i = 0; kinds[k].parts[i] != NULL; i++)
+		{
+			/* written again, so that there is one spelling of each */
+			variable(expected, kinds[k].layer, (int) number, kinds[k].parts[i]);
+			if (strcmp(expected, name) == 0)
+				return (int) number / kinds[k].per_stem;
+		}
+	}
+	return -1;
+}
+
+/* Of how many stems there are the most part, so that what lacks or is too much has a name. */
 static int
 count_stems(const SpTensorSource *tensors)
 {
-	int stems = 0;
-	char name[64];
+	size_t known = 0;
+	int stems;
 
-	do
-		variable(name, "conv2d", CONVS * stems, "kernel");
-	while (sp_tensor_find(tensors, name) >= 0 && ++stems < SP_MODEL_MAX_STEMS);
-	return stems;
+	for (size_t i = 0; i < tensors->count; i++)
+		known += stem_of(tensors->tensors[i].name) >= 0;
+	stems = (int) ((known + STEM_TENSORS / 2) / STEM_TENSORS);
+	return stems > 0 ? stems : 1;
+}
+
+/* No tensors but those of the stems, and the counter of training steps. */
+static SpStatus
+expect_no_other(const SpTensorSource *tensors, int stems, SpFault *fault)
+{
+	for (size_t i = 0; i < tensors->count; i++)
+	{
+		const char *name = tensors->tensors[i].name;
+		int stem = stem_of(name);
+
+		if ((stem < 0 || stem >= stems) && strcmp(name, "global_step") != 0)
+			return sp_fault(fault, SP_ERR_BAD_DATA,
+			                "The file is damaged, or it holds a model of another architecture.",
+			                "The tensor \"%s\" belongs to none of the %d stems.", name, stems);
+	}
+	return SP_OK;
 }
 
 /* What the released configurations say that the tensors do not. */
@@ -223,23 +279,18 @@ resolve(const SpTensorSource *tensors, SpModelSpec *spec, SpFault *fault)
 {
 	int stems = count_stems(tensors);
 	int down[DEPTH] = {0}, up[DEPTH] = {0};
-	size_t expected, others = sp_tensor_find(tensors, "global_step") >= 0 ? 1 : 0;
 	SpStatus st = SP_OK;
 
+	for (int s = 0; s < stems && st == SP_OK; s++)
+		st = expect_stem(tensors, s, down, up, fault);
+	if (st == SP_OK)
+		st = expect_no_other(tensors, stems, fault);
+	if (st != SP_OK)
+		return st;
 	if (spec->stems != 0 && spec->stems != stems)
 		return sp_fault(fault, SP_ERR_BAD_DATA, "Name as many stems as the model has.",
 		                "The weights are of %d stems, the hyper-parameters name %d.", stems,
 		                spec->stems);
-	for (int s = 0; s < stems && st == SP_OK; s++)
-		st = expect_stem(tensors, s, down, up, fault);
-	if (st != SP_OK)
-		return st;
-	expected = (size_t) stems * STEM_TENSORS + others;
-	if (tensors->count != expected || stems == 0)
-		return sp_fault(fault, SP_ERR_BAD_DATA,
-		                "The file is damaged, or it holds a model of another architecture.",
-		                "There are %zu tensors where %d stems have %zu.", tensors->count, stems,
-		                expected);
 	spec->stems = stems;
 	fill_released(spec);
 	return check_spec(spec, fault);
