@@ -43,8 +43,18 @@ check_checkpoints(void)
 		{"a/old.index", "rubbish", 7, 0, NULL},
 		{"a/b/checkpoint", "model_checkpoint_path: \"model\"\n", 31, 0, NULL},
 	};
+	/* The first is UTF-8, the second is not, and is only passed over. */
+	const Member umlauts[] = {
+		{"gr\xC3\xBC\xC3\x9F/m.data-00000-of-00001", bundle_data.p, bundle_data.n, 0, NULL},
+		{"gr\xC3\xBC\xC3\x9F/m.index", bundle_index.p, bundle_index.n, 0, NULL},
+		{"gr\xFC\xDF", "x", 1, 0, NULL},
+	};
 	SpFault fault;
 
+	CHECK(try_pack("ustar", true, umlauts, 3, &fault) == SP_OK);
+	CHECK(try_pack("zip", false, umlauts, 2, &fault) == SP_OK);
+	CHECK_REFUSED(try_pack("ustar", true, umlauts + 1, 2, &fault), SP_ERR_BAD_DATA, &fault,
+	              "\"gr\xC3\xBC\xC3\x9F/m.data-00000-of-00001\" is missing");
 	CHECK(try_pack("ustar", true, members, 7, &fault) == SP_OK);
 	CHECK(try_pack("ustar", false, members, 7, &fault) == SP_OK);
 	CHECK(try_pack("pax", true, members, 7, &fault) == SP_OK);
@@ -94,6 +104,9 @@ check_hostile(void)
 	const Member hard[] = {{"x", "hello", 5, 0, NULL}, {"model.index", NULL, 0, 0, "x"}};
 	const Member twice[] = {{"./model.index", bundle_index.p, bundle_index.n, 0, NULL},
 	                        {"model.index", bundle_index.p, bundle_index.n, 0, NULL}};
+	const Member odd = {"/a\x1B\xFF"
+	                    "b\nc\xC3",
+	                    "x", 1, 0, NULL};
 	const Member dots[] = {
 		{"a/..b/model.index", bundle_index.p, bundle_index.n, 0, NULL},
 		{"a/..b/model.data-00000-of-00001", bundle_data.p, bundle_data.n, 0, NULL}};
@@ -111,6 +124,9 @@ check_hostile(void)
 	for (size_t i = 0; i < 3; i++)
 		CHECK_REFUSED(try_pack("ustar", true, &links[i], 1, &fault), SP_ERR_BAD_DATA, &fault,
 		              "link or a device");
+	/* What a message quotes is printable, whatever the name was. */
+	CHECK_REFUSED(try_pack("ustar", true, &odd, 1, &fault), SP_ERR_BAD_DATA, &fault,
+	              "\"/a??b?c?\"");
 	CHECK_REFUSED(try_pack("ustar", true, hard, 2, &fault), SP_ERR_BAD_DATA, &fault,
 	              "link or a device");
 	CHECK_REFUSED(try_pack("ustar", true, twice, 2, &fault), SP_ERR_BAD_DATA, &fault, "twice");
