@@ -72,6 +72,52 @@ drop_half_character(char *text)
 	}
 }
 
+/* RFC 3629: no surrogates, no longer form than needed, nothing beyond U+10FFFF. */
+int
+sp_utf8_length(const char *text)
+{
+	const unsigned char *s = (const unsigned char *) text;
+	uint32_t c;
+	int n;
+
+	if (s[0] < 0x80)
+		return s[0] >= 0x20 && s[0] != 0x7F;
+	if (s[0] >= 0xC2 && s[0] <= 0xDF)
+		n = 2;
+	else if (s[0] >= 0xE0 && s[0] <= 0xEF)
+		n = 3;
+	else if (s[0] >= 0xF0 && s[0] <= 0xF4)
+		n = 4;
+	else
+		return 0;
+	c = s[0] & (0xFF >> (n + 1));
+	for (int i = 1; i < n; i++)
+	{
+		/* The NUL at the end is no continuation: we stay inside. */
+		if ((s[i] & 0xC0) != 0x80)
+			return 0;
+		c = c << 6 | (s[i] & 0x3F);
+	}
+	if ((n == 3 && (c < 0x800 || (c >= 0xD800 && c <= 0xDFFF))) ||
+	    (n == 4 && (c < 0x10000 || c > 0x10FFFF)))
+		return 0;
+	return n;
+}
+
+/* Details quote outside input, which is whatever it is. */
+static void
+scrub(char *s)
+{
+	while (*s != '\0')
+	{
+		int n = sp_utf8_length(s);
+
+		if (n == 0)
+			*s = '?';
+		s += n > 0 ? n : 1;
+	}
+}
+
 SpStatus
 sp_fault(SpFault *fault, SpStatus st, const char *hint, const char *detail_format, ...)
 {
@@ -85,5 +131,6 @@ sp_fault(SpFault *fault, SpStatus st, const char *hint, const char *detail_forma
 	snprintf(fault->hint, sizeof(fault->hint), "%s", hint ? hint : "");
 	drop_half_character(fault->detail);
 	drop_half_character(fault->hint);
+	scrub(fault->detail);
 	return st;
 }

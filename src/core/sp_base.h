@@ -53,9 +53,19 @@ typedef struct SpFault
 	char hint[192];
 } SpFault;
 
-/* Fill fault (which may be NULL) and return st, so that rejecting is one statement. */
+/*
+ * Fill fault (which may be NULL) and return st, so that rejecting is one
+ * statement.  What is no printable UTF-8 in the detail (a piece of a damaged
+ * file, a character cut by "%.80s") becomes a question mark.
+ */
 SpStatus sp_fault(SpFault *fault, SpStatus st, const char *hint, const char *detail_format, ...)
 	__attribute__((format(printf, 4, 5)));
+
+/*
+ * Bytes of the UTF-8 character at s, which is ended by a NUL; 0 when there is
+ * none, or a control character.
+ */
+int sp_utf8_length(const char *s);
 
 /*
  * n * size bytes aligned to SP_ALIGN, or NULL on overflow or exhaustion.

@@ -55,7 +55,7 @@ sp_nn_init(void)
 	                         "\"auto\" means bf16 where the CPU has instructions for it, else f32.",
 	                         &nn_precision, 0, precision_options, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("spotai.threads", "Threads that one computation may use.",
-	                        "0 means as many as there are CPUs, but at most 4.", &threads, 0, 0,
+	                        "Zero means as many as there are CPUs, but at most 4.", &threads, 0, 0,
 	                        SP_POOL_MAX_THREADS, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("spotai.nn_keep_model",
 	                         "Keeps the last network in the backend's memory.",

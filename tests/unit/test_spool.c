@@ -3,6 +3,7 @@
  *	  Spools and cursors against a plain array.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "core/io/spool.h"
@@ -91,6 +92,45 @@ check_memory(void)
 	CHECK(sp_spool_read(spool, 0, back, 10, &got) == SP_OK && got == 0);
 	sp_spool_free(spool);
 	CHECK(sp_spool_new_memory(&check_env, NULL, 1, &spool) == SP_ERR_BAD_ARG);
+}
+
+/* A file of the server: read, never written, no longer than it was. */
+static void
+check_named(void)
+{
+	char path[] = "/tmp/spotai_spool_XXXXXX";
+	char link[64];
+	int fd = mkstemp(path);
+	SpSpool *spool = NULL;
+	SpFault fault;
+	char back[8];
+	size_t got;
+
+	CHECK(fd >= 0 && write(fd, "012345", 6) == 6);
+	snprintf(link, sizeof(link), "%s.link", path);
+	CHECK(symlink(path, link) == 0);
+	CHECK(sp_spool_open_file(&check_env, AT_FDCWD, link, &spool, &fault) == SP_OK);
+	CHECK(sp_spool_size(spool) == 6 && sp_spool_memory(spool) == NULL);
+	CHECK(sp_spool_read(spool, 2, back, 8, &got) == SP_OK && got == 4 && back[0] == '2');
+	CHECK(sp_spool_append(spool, "x", 1) == SP_ERR_BAD_ARG && sp_spool_status(spool) == SP_OK);
+	/* It grows: not seen.  It shrinks: an error, not fewer bytes. */
+	CHECK(write(fd, "67", 2) == 2);
+	CHECK(sp_spool_read(spool, 5, back, 8, &got) == SP_OK && got == 1);
+	CHECK(ftruncate(fd, 3) == 0);
+	CHECK(sp_spool_read(spool, 2, back, 8, &got) == SP_ERR_IO && sp_spool_errno(spool) == EIO);
+	CHECK(sp_spool_fault(spool, &fault) == SP_ERR_IO && strstr(fault.detail, "The file"));
+	sp_spool_free(spool);
+	close(fd);
+	unlink(link);
+	unlink(path);
+	CHECK(sp_spool_open_file(&check_env, AT_FDCWD, path, &spool, &fault) == SP_ERR_IO);
+	CHECK(spool == NULL && errno == ENOENT && strstr(fault.detail, path));
+	CHECK(sp_spool_open_file(&check_env, AT_FDCWD, "/tmp", &spool, &fault) == SP_ERR_UNSUPPORTED);
+	CHECK(sp_spool_open_file(&check_env, AT_FDCWD, "/dev/zero", &spool, &fault) ==
+	      SP_ERR_UNSUPPORTED);
+	check_allocs_left = 0;
+	CHECK(sp_spool_open_file(&check_env, AT_FDCWD, path, &spool, &fault) == SP_ERR_NO_MEMORY);
+	check_allocs_left = -1;
 }
 
 /* Random seeks and reads of a part of a spool, with bytes put in front. */
@@ -197,6 +237,7 @@ main(void)
 	check_file();
 	check_limit();
 	check_memory();
+	check_named();
 	check_cursor();
 	check_cursor_writes();
 	check_failures_of_host();

@@ -334,7 +334,7 @@ static void
 check_choice(void)
 {
 	Bytes index = {0}, data = {0};
-	static const char path[] = "model_checkpoint_path: \"/root/train/other\"\n"
+	static const char path[] = "model_checkpoint_path: \"/train/other\"\n"
 							   "all_model_checkpoint_paths: \"model\"\n";
 	static const char gone[] = "model_checkpoint_path: \"gone\"";
 	SpFault fault;

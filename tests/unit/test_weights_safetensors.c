@@ -160,9 +160,9 @@ check_lengths(void)
 		              lengths[i] == 0 ? "JSON" : "claims");
 	}
 	file.n = 0;
-	bytes_number(&file, (4 << 20) + 1, 8);
+	bytes_number(&file, (2 << 20) + 1, 8);
 	bytes_number(&file, '{', 1);
-	for (int i = 0; i < 4 << 20; i++)
+	for (int i = 0; i < 2 << 20; i++)
 		bytes_number(&file, ' ', 1);
 	CHECK_REFUSED(try_bytes(file.p, file.n, &no_limits, &fault), SP_ERR_TOO_LARGE, &fault,
 	              "header has");

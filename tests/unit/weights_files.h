@@ -72,6 +72,39 @@ check_refused_at(int line, SpStatus st, SpStatus want, const SpFault *fault, con
 
 #define CHECK_REFUSED(st, want, fault, words) check_refused_at(__LINE__, st, want, fault, words)
 
+/* No memory at each allocation in turn, a stop at each poll, no folder for spools. */
+static inline void
+check_host_on(const Bytes *file)
+{
+	SpFault fault;
+	SpStatus st;
+	long n = 0;
+
+	do
+	{
+		check_allocs_left = n++;
+		st = try_bytes(file->p, file->n, &no_limits, &fault);
+		CHECK(st == SP_OK || st == SP_ERR_NO_MEMORY);
+	} while (st != SP_OK && n < 1000);
+	CHECK(n > 10 && n < 1000);
+	check_allocs_left = -1;
+	n = 0;
+	do
+	{
+		check_polls_left = n++;
+		st = try_bytes(file->p, file->n, &no_limits, &fault);
+		CHECK(st == SP_OK || st == SP_ERR_CANCELED);
+	} while (st != SP_OK && n < 1000);
+	CHECK(n > 5 && n < 1000);
+	check_polls_left = -1;
+	{
+		SpWeightsLimits limits = {.temp_dir = "/nonexistent"};
+
+		CHECK_REFUSED(try_bytes(file->p, file->n, &limits, &fault), SP_ERR_IO, &fault,
+		              "/nonexistent");
+	}
+}
+
 /* A new folder under /tmp. */
 static inline void
 make_folder(char *path, size_t size)

@@ -10,11 +10,16 @@
  *
  * SPDX-License-Identifier: PostgreSQL
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* newlocale */
+#endif
+
 #include "core/model/archive.h"
 
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <locale.h>
 #include <string.h>
 
 /* Bytes handed to libarchive at once. */
@@ -153,11 +158,8 @@ copy_data(Unpacker *u, SpSpool *spool, int64_t *size)
 static const char *
 take_name(Unpacker *u, struct archive_entry *entry, SpStatus *st)
 {
-	/* As it stands there; else, where the locale cannot say it, as UTF-8. */
 	const char *name = archive_entry_pathname(entry);
 
-	if (name == NULL)
-		name = archive_entry_pathname_utf8(entry);
 	if (name == NULL || name[0] == '\0' || strlen(name) > SP_ARCHIVE_MAX_NAME)
 	{
 		*st = sp_fault(u->fault, SP_ERR_BAD_DATA, SP_HINT_DAMAGED,
@@ -311,11 +313,21 @@ SpStatus
 sp_archive_unpack(SpWeights *w, SpArchiveKind kind, SpFileSet *set, SpFault *fault)
 {
 	Unpacker u = {.w = w, .set = set, .fault = fault};
+	locale_t utf8;
+	locale_t before = (locale_t) 0;
 	SpStatus st;
 
 	u.block = sp_alloc(w->env, BLOCK, 1);
 	if (u.block == NULL)
 		return sp_weights_no_memory(fault);
+	/*
+	 * libarchive turns names into the thread's character set, and has none to
+	 * give for "ü" in a server that runs in C.  Without this locale such names
+	 * are refused, nothing worse.
+	 */
+	utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t) 0);
+	if (utf8 != (locale_t) 0)
+		before = uselocale(utf8);
 	st = open_archive(&u, kind);
 	if (st == SP_OK)
 		st = unpack_all(&u);
@@ -323,6 +335,11 @@ sp_archive_unpack(SpWeights *w, SpArchiveKind kind, SpFileSet *set, SpFault *fau
 		st = sp_zip_check(w->env, w->crc, w->file, &u.names, fault);
 	if (u.a != NULL)
 		archive_read_free(u.a);
+	if (utf8 != (locale_t) 0)
+	{
+		uselocale(before);
+		freelocale(utf8);
+	}
 	sp_free(w->env, u.block);
 	return st;
 }

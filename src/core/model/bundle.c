@@ -4,8 +4,7 @@
  *
  * X.index is a sorted table: under the empty key a BundleHeaderProto, under
  * each tensor's name a BundleEntryProto; X.data-k-of-n holds the bytes.
- * Source: TensorFlow, core/protobuf/tensor_bundle.proto and
- * core/util/tensor_bundle/tensor_bundle.h.
+ * Source: TensorFlow, core/util/tensor_bundle/tensor_bundle.h.
  *
  * TensorFlow verifies a tensor's checksum when it reads it, and so do we; what
  * TensorFlow would only notice then (a data file that ends early) we refuse
@@ -16,23 +15,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/model/bundle_proto.h"
 #include "core/model/sstable.h"
 #include "core/model/weights_internal.h"
-
-/* tensor_bundle.h: kTensorBundleVersion; we understand files meant for it. */
-#define BUNDLE_VERSION 1
-
-/* DataType, core/framework/types.proto */
-enum
-{
-	TF_FLOAT = 1,
-	TF_DOUBLE = 2,
-	TF_INT32 = 3,
-	TF_STRING = 7,
-	TF_INT64 = 9,
-	TF_BFLOAT16 = 14,
-	TF_HALF = 19
-};
 
 /* Longest name of a file in an archive: what tar's oldest header can say. */
 #define MAX_PREFIX 255
@@ -47,19 +32,6 @@ typedef struct Bundle
 	size_t store[SP_WEIGHTS_MAX_STORES];
 	SpFault *fault;
 } Bundle;
-
-typedef struct Entry
-{
-	uint64_t dtype;
-	uint64_t shard;
-	uint64_t offset;
-	uint64_t size;
-	uint32_t crc;
-	int rank;
-	int64_t shape[SP_TENSOR_MAX_RANK];
-	bool sliced;
-	bool shapeless;
-} Entry;
 
 static SpStatus
 damaged(Bundle *b, const char *name)
@@ -118,142 +90,25 @@ open_shards(Bundle *b)
 	return SP_OK;
 }
 
-/* VersionDef: may a reader of our version read it? */
-static bool
-version_suits(SpWire wire, bool *suits)
-{
-	SpWireField field;
-
-	while (wire.p < wire.end)
-	{
-		if (!sp_wire_field(&wire, &field))
-			return false;
-		if (field.number == 2 && field.type == 0 && field.value > BUNDLE_VERSION)
-			*suits = false;
-	}
-	return true;
-}
-
-/* BundleHeaderProto: num_shards 1, endianness 2, version 3. */
 static SpStatus
 take_header(Bundle *b, SpWire wire)
 {
-	SpWireField field;
-	uint64_t shards = 0;
-	bool suits = true;
+	SpBundleHeader header;
 
-	while (wire.p < wire.end)
-	{
-		if (!sp_wire_field(&wire, &field))
-			return damaged(b, "");
-		if (field.number == 1 && field.type == 0)
-			shards = field.value;
-		else if (field.number == 2 && field.type == 0 && field.value != 0)
-			suits = false;
-		else if (field.number == 3 && field.type == 2 && !version_suits(field.bytes, &suits))
-			return damaged(b, "");
-	}
-	if (!suits)
+	if (!sp_bundle_header(wire, &header))
+		return damaged(b, "");
+	if (!header.suits)
 		return sp_fault(b->fault, SP_ERR_UNSUPPORTED, "Save it on a little-endian machine.",
 		                "The checkpoint is big-endian, or of a later version than %d.",
-		                BUNDLE_VERSION);
-	if (shards == 0 || shards > INT32_MAX)
+		                SP_BUNDLE_VERSION);
+	if (header.shards == 0 || header.shards > INT32_MAX)
 		return damaged(b, "");
-	if (shards > SP_WEIGHTS_MAX_STORES)
+	if (header.shards > SP_WEIGHTS_MAX_STORES)
 		return sp_fault(b->fault, SP_ERR_TOO_LARGE, "Save the checkpoint with fewer data files.",
 		                "The checkpoint has %llu data files, more than %d.",
-		                (unsigned long long) shards, SP_WEIGHTS_MAX_STORES);
-	b->shards = (size_t) shards;
+		                (unsigned long long) header.shards, SP_WEIGHTS_MAX_STORES);
+	b->shards = (size_t) header.shards;
 	return open_shards(b);
-}
-
-/* TensorShapeProto: dim 2 { size 1 }, unknown_rank 3.  False when damaged. */
-static bool
-take_shape(SpWire wire, Entry *entry)
-{
-	SpWireField field;
-
-	while (wire.p < wire.end)
-	{
-		int64_t size = 0;
-
-		if (!sp_wire_field(&wire, &field))
-			return false;
-		if (field.number == 3 && field.value != 0)
-			entry->shapeless = true;
-		if (field.number != 2 || field.type != 2)
-			continue;
-		for (SpWire dim = field.bytes; dim.p < dim.end;)
-		{
-			if (!sp_wire_field(&dim, &field))
-				return false;
-			if (field.number == 1 && field.type == 0)
-				size = (int64_t) field.value;
-		}
-		if (entry->rank < SP_TENSOR_MAX_RANK)
-			entry->shape[entry->rank] = size;
-		/* One too many is enough to be refused. */
-		if (entry->rank <= SP_TENSOR_MAX_RANK)
-			entry->rank++;
-	}
-	return true;
-}
-
-/* BundleEntryProto; the numbers of its fields stand beside them. */
-static bool
-take_entry(SpWire wire, Entry *entry)
-{
-	SpWireField field;
-
-	memset(entry, 0, sizeof(*entry));
-	while (wire.p < wire.end)
-	{
-		if (!sp_wire_field(&wire, &field))
-			return false;
-		if (field.number == 1 && field.type == 0)
-			entry->dtype = field.value;
-		else if (field.number == 2 && field.type == 2 && !take_shape(field.bytes, entry))
-			return false;
-		else if (field.number == 3 && field.type == 0)
-			entry->shard = field.value;
-		else if (field.number == 4 && field.type == 0)
-			entry->offset = field.value;
-		else if (field.number == 5 && field.type == 0)
-			entry->size = field.value;
-		else if (field.number == 6 && field.type == 5)
-			entry->crc = (uint32_t) field.value;
-		else if (field.number == 7)
-			entry->sliced = true;
-	}
-	return entry->offset <= INT64_MAX && entry->size <= INT64_MAX && !entry->shapeless;
-}
-
-static bool
-dtype_of(uint64_t tf, SpDtype *dtype)
-{
-	switch (tf)
-	{
-		case TF_FLOAT:
-			*dtype = SP_DTYPE_F32;
-			return true;
-		case TF_DOUBLE:
-			*dtype = SP_DTYPE_F64;
-			return true;
-		case TF_INT32:
-			*dtype = SP_DTYPE_I32;
-			return true;
-		case TF_INT64:
-			*dtype = SP_DTYPE_I64;
-			return true;
-		case TF_BFLOAT16:
-			*dtype = SP_DTYPE_BF16;
-			return true;
-		case TF_HALF:
-			*dtype = SP_DTYPE_F16;
-			return true;
-		default:
-			return false;
-	}
 }
 
 static SpStatus
@@ -261,23 +116,24 @@ take_tensor(Bundle *b, const char *name, SpWire value)
 {
 	SpTensorInfo info = {.name = name};
 	SpTensorPlace place = {.has_crc = true};
-	Entry entry;
+	SpBundleEntry entry;
 
-	if (!take_entry(value, &entry))
+	if (!sp_bundle_entry(value, &entry))
 		return damaged(b, name);
 	if (entry.sliced)
 		return sp_fault(b->fault, SP_ERR_UNSUPPORTED,
 		                "Save the model without a variable partitioner.",
 		                "Tensor \"%.80s\" is stored in slices.", name);
 	/* The object graph of TensorFlow 2 is text about the model, not weights. */
-	if (entry.dtype == TF_STRING)
+	if (entry.is_text)
 		return SP_OK;
-	if (!dtype_of(entry.dtype, &info.dtype))
+	if (!entry.known_dtype)
 		return sp_fault(b->fault, SP_ERR_UNSUPPORTED, "Convert it to float32 before saving.",
 		                "Tensor \"%.80s\" has numbers of a kind that is not read (%llu).", name,
-		                (unsigned long long) entry.dtype);
+		                (unsigned long long) entry.tf_dtype);
 	if (entry.shard >= b->shards)
 		return damaged(b, name);
+	info.dtype = entry.dtype;
 	info.rank = entry.rank;
 	memcpy(info.shape, entry.shape, sizeof(info.shape));
 	place.store = b->store[entry.shard];

@@ -1,11 +1,12 @@
 /*
  * src/core/model/crc32c.c
- *	  CRC-32C by eight tables, eight bytes a step ("slicing-by-8", Kounavis and
- *	  Berry, A Systematic Approach to Building High Performance Software-based
- *	  CRC Generators, 2005).
+ *	  CRC-32C by the instruction of SSE 4.2 where the CPU has it, else by eight
+ *	  tables, eight bytes a step ("slicing-by-8", Kounavis and Berry, A
+ *	  Systematic Approach to Building High Performance Software-based CRC
+ *	  Generators, 2005).
  *
- * The instruction of SSE 4.2 would be four times as fast; the whole of a
- * 157 MB checkpoint takes less than 0.1 s like this, on any machine.
+ * One chain of the instruction waits for itself, 8 bytes in 3 cycles; that is
+ * faster than the file is read, and interleaving three would not pay.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -40,6 +41,11 @@ sp_crc32c_init(SpCrc32c *tables)
 
 			tables->table[k][i] = crc >> 8 ^ tables->table[0][crc & 0xFF];
 		}
+#ifdef __x86_64__
+	tables->instruction = __builtin_cpu_supports("sse4.2") != 0;
+#else
+	tables->instruction = false;
+#endif
 }
 
 static inline uint32_t
@@ -54,15 +60,42 @@ step(const SpCrc32c *t, uint32_t crc, const uint8_t *p)
 	       t->table[1][v >> 48 & 0xFF] ^ t->table[0][v >> 56];
 }
 
+static uint32_t
+by_tables(const SpCrc32c *t, uint32_t crc, const uint8_t *p, size_t n)
+{
+	for (; n >= 8; p += 8, n -= 8)
+		crc = step(t, crc, p);
+	for (; n > 0; p++, n--)
+		crc = crc >> 8 ^ t->table[0][(crc ^ *p) & 0xFF];
+	return crc;
+}
+
+#ifdef __x86_64__
+__attribute__((target("sse4.2"))) static uint32_t
+by_instruction(uint32_t crc, const uint8_t *p, size_t n)
+{
+	uint64_t wide = crc;
+
+	for (; n >= 8; p += 8, n -= 8)
+	{
+		uint64_t v;
+
+		memcpy(&v, p, sizeof(v));
+		wide = __builtin_ia32_crc32di(wide, v);
+	}
+	crc = (uint32_t) wide;
+	for (; n > 0; p++, n--)
+		crc = __builtin_ia32_crc32qi(crc, *p);
+	return crc;
+}
+#endif
+
 uint32_t
 sp_crc32c_extend(const SpCrc32c *tables, uint32_t crc, const void *bytes, size_t n)
 {
-	const uint8_t *p = bytes;
-
-	crc = ~crc;
-	for (; n >= 8; p += 8, n -= 8)
-		crc = step(tables, crc, p);
-	for (; n > 0; p++, n--)
-		crc = crc >> 8 ^ tables->table[0][(crc ^ *p) & 0xFF];
-	return ~crc;
+#ifdef __x86_64__
+	if (tables->instruction)
+		return ~by_instruction(~crc, bytes, n);
+#endif
+	return ~by_tables(tables, ~crc, bytes, n);
 }

@@ -7,12 +7,14 @@
 #ifndef SP_CRC32C_H
 #define SP_CRC32C_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /* Tables; 8 KiB, filled once by their owner. */
 typedef struct SpCrc32c
 {
+	bool instruction; /* the CPU has one for it; false takes the tables */
 	uint32_t table[8][256];
 } SpCrc32c;
 

@@ -29,45 +29,11 @@ sp_weights_add_store(SpWeights *w, SpSpool *spool, bool owned, size_t *store, Sp
 	return SP_OK;
 }
 
-/*
- * Bytes of the UTF-8 character at s, 0 if it is none (RFC 3629: no surrogates,
- * no longer form than needed, nothing beyond U+10FFFF).
- */
-static int
-utf8_length(const unsigned char *s)
-{
-	uint32_t c;
-	int n;
-
-	if (s[0] < 0x80)
-		return 1;
-	if (s[0] >= 0xC2 && s[0] <= 0xDF)
-		n = 2;
-	else if (s[0] >= 0xE0 && s[0] <= 0xEF)
-		n = 3;
-	else if (s[0] >= 0xF0 && s[0] <= 0xF4)
-		n = 4;
-	else
-		return 0;
-	c = s[0] & (0xFF >> (n + 1));
-	for (int i = 1; i < n; i++)
-	{
-		/* The NUL at the end is no continuation: we stay inside. */
-		if ((s[i] & 0xC0) != 0x80)
-			return 0;
-		c = c << 6 | (s[i] & 0x3F);
-	}
-	if ((n == 3 && (c < 0x800 || (c >= 0xD800 && c <= 0xDFFF))) ||
-	    (n == 4 && (c < 0x10000 || c > 0x10FFFF)))
-		return 0;
-	return n;
-}
-
 /* Names reach error messages and text columns. */
 static SpStatus
 check_name(const char *name, SpFault *fault)
 {
-	const unsigned char *s = (const unsigned char *) name;
+	const char *s = name;
 	size_t length = strnlen(name, SP_TENSOR_MAX_NAME + 1);
 
 	if (length == 0 || length > SP_TENSOR_MAX_NAME)
@@ -75,9 +41,9 @@ check_name(const char *name, SpFault *fault)
 		                "A tensor's name is empty or longer than %d bytes.", SP_TENSOR_MAX_NAME);
 	while (*s != '\0')
 	{
-		int n = utf8_length(s);
+		int n = sp_utf8_length(s);
 
-		if (n == 0 || *s < 0x20 || *s == 0x7F)
+		if (n == 0)
 			return sp_fault(fault, SP_ERR_BAD_DATA, SP_HINT_DAMAGED,
 			                "A tensor's name holds control characters or is not UTF-8.");
 		s += n;
