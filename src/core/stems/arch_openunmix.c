@@ -15,7 +15,8 @@
  * makes it:
  *
  *	python3 -c "import glob, numpy, torch; numpy.savez('umxhq.npz', **{f.split('-')[0] + '.' + k:
- *	v.numpy() for f in glob.glob('*-*.pth') for k, v in torch.load(f, 'cpu').items()})"
+ *	v.numpy() for f in glob.glob('*-*.pth') for k, v in
+ *	torch.load(f, 'cpu', weights_only=True).items()})"
  *
  * Each batch normalisation is folded into one scale and shift, the last one with
  * the output's own.  A patch is a sequence of its own: state is zero at its ends.
