@@ -105,7 +105,7 @@ check_spleeter_convs(SpNn *nn)
 
 	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
 	{
-		SpConvShape s = {16, 24, channels[i][0], 8, 12, channels[i][1], 5, 5, 2, 1, 1, 1};
+		SpConvShape s = {16, 24, channels[i][0], 8, 12, channels[i][1], 5, 5, 2, 1, 1, 1, false};
 
 		check_conv(nn, &s, SP_KERNEL_HWIO, true);
 		/* the smallest image that halves */
@@ -178,14 +178,14 @@ check_deconvs(SpNn *nn)
 		for (int crop = 0; crop <= kernel - 2; crop++)
 		{
 			SpDeconvShape s = {nn_between(1, 7),  nn_between(1, 9), random_channels(),
-			                   random_channels(), kernel,           crop};
+			                   random_channels(), kernel,           crop, false};
 
 			check_deconv(nn, &s, crop % 2 == 0);
 		}
 	for (int i = 0; i < 6; i++)
 	{
 		static const int channels[][2] = {{48, 16}, {64, 33}, {1, 1}, {3, 17}, {17, 3}, {32, 1}};
-		SpDeconvShape s = {6, 10, channels[i][0], channels[i][1], 5, 1};
+		SpDeconvShape s = {6, 10, channels[i][0], channels[i][1], 5, 1, false};
 
 		check_deconv(nn, &s, true);
 	}
@@ -281,8 +281,8 @@ static void
 check_refusals(SpNn *nn)
 {
 	static const float weights[64] = {0};
-	SpConvShape good = {4, 4, 1, 2, 2, 1, 2, 2, 2, 1, 0, 0};
-	SpDeconvShape deconv = {2, 2, 1, 1, 2, 0};
+	SpConvShape good = {4, 4, 1, 2, 2, 1, 2, 2, 2, 1, 0, 0, false};
+	SpDeconvShape deconv = {2, 2, 1, 1, 2, 0, false};
 	SpLayer *layer = NULL;
 	SpDeconv *d = NULL;
 

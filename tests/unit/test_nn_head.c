@@ -27,7 +27,7 @@ typedef struct Case
 static SpPointwise
 random_pointwise(SpActivation act, bool act_first, bool affine, int channels)
 {
-	SpPointwise op = {act, act_first, NULL, NULL};
+	SpPointwise op = {act, act_first, NULL, NULL, SP_PRECISION_F32};
 
 	if (affine)
 	{

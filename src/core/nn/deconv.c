@@ -16,7 +16,7 @@
 struct SpDeconv
 {
 	const SpEnv *env;
-	size_t plane;         /* floats of one parity's output */
+	size_t plane;         /* bytes of one parity's output */
 	SpLayer *parts[2][2]; /* by parity of row and column */
 };
 
@@ -72,6 +72,7 @@ part_new(SpNn *nn, const SpDeconvShape *s, int py, int px, const float *weights,
 		.dilation = 1,
 		.pad_top = -row.first,
 		.pad_left = -column.first,
+		.elements_out = s->elements_out,
 	};
 
 	cut(taps, s, &row, &column, weights);
@@ -109,7 +110,8 @@ sp_deconv_new(SpNn *nn, const SpDeconvShape *shape, const float *weights, const 
 		return st;
 	}
 	d->env = env;
-	d->plane = (size_t) shape->in_height * (size_t) shape->in_width * (size_t) shape->out_channels;
+	d->plane = (size_t) shape->in_height * (size_t) shape->in_width * (size_t) shape->out_channels *
+	           (shape->elements_out ? sp_nn_element(nn) : sizeof(float));
 	*out = d;
 	return SP_OK;
 }
@@ -125,12 +127,12 @@ sp_deconv_free(SpDeconv *deconv)
 }
 
 SpStatus
-sp_deconv_run(const SpDeconv *deconv, int worker, const void *in, float *out)
+sp_deconv_run(const SpDeconv *deconv, int worker, const void *in, void *out)
 {
 	SpStatus st = SP_OK;
 
 	for (int i = 0; i < 4 && st == SP_OK; i++)
-		st =
-			sp_layer_run(deconv->parts[i / 2][i % 2], worker, in, out + (size_t) i * deconv->plane);
+		st = sp_layer_run(deconv->parts[i / 2][i % 2], worker, in,
+		                  (char *) out + (size_t) i * deconv->plane);
 	return st;
 }

@@ -48,6 +48,7 @@ static void
 copy_weights(SpHead *head, const SpHeadWeights *w)
 {
 	copy_pointwise(&head->up, &w->up, head->affine, (size_t) head->shape.up_channels);
+	head->up.from = head->shape.from;
 	copy_pointwise(&head->act, &w->act, head->act_affine, 1);
 	sp_head_order_taps(head->deconv, w->deconv, head->channels);
 	head->deconv_bias = w->deconv_bias;
@@ -156,21 +157,23 @@ sp_head_room_free(SpHeadRoom *room)
 
 /* Row y of both inputs of the concatenation, channel by channel; zeros beyond the edges. */
 static void
-pack_row(const SpHead *head, float *row, const float *skip, const float *planes, int y)
+pack_row(const SpHead *head, float *row, const void *skip, const void *planes, int y)
 {
-	size_t half = (size_t) head->shape.width / 2;
-	size_t plane = (size_t) head->shape.height / 2 * half * (size_t) head->shape.up_channels;
+	size_t element = head->shape.from == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+	size_t width = (size_t) head->shape.width, half = width / 2;
 	size_t skips = (size_t) head->shape.skip_channels, ups = (size_t) head->shape.up_channels;
-	const float *even;
+	size_t plane = (size_t) head->shape.height / 2 * half * ups * element;
+	const char *even;
 
 	if (y < 0 || y >= head->shape.height)
 	{
 		memset(row, 0, head->channels * head->pitch * sizeof(float));
 		return;
 	}
-	sp_head_pack(skip + (size_t) y * (size_t) head->shape.width * skips, (size_t) head->shape.width,
-	             skips, row, head->pitch);
-	even = planes + (size_t) (y % 2) * 2 * plane + (size_t) (y / 2) * half * ups;
+	sp_head_pack(head->shape.from, (const char *) skip + (size_t) y * width * skips * element,
+	             width, skips, row, head->pitch);
+	even = (const char *) planes + (size_t) (y % 2) * 2 * plane +
+	       (size_t) (y / 2) * half * ups * element;
 	sp_head_pack_pair(&head->up, even, even + plane, half, ups, row + skips * head->pitch,
 	                  head->pitch);
 }
@@ -196,7 +199,7 @@ last_rows(const SpHead *head, const SpHeadRoom *room, int *done, int ready, cons
 }
 
 void
-sp_head_run(const SpHead *head, SpHeadRoom *room, const float *skip, const float *planes,
+sp_head_run(const SpHead *head, SpHeadRoom *room, const void *skip, const void *planes,
             const float *mix, float *out)
 {
 	int height = head->shape.height;

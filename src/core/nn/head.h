@@ -25,6 +25,7 @@ typedef struct SpHeadShape
 	int height, width;
 	int skip_channels;
 	int up_channels;
+	SpPrecision from; /* what skip and planes hold: bf16, or else floats */
 } SpHeadShape;
 
 typedef struct SpHeadWeights
@@ -53,7 +54,7 @@ void sp_head_room_free(SpHeadRoom *room);
  * [2][2][height / 2][width / 2][up_channels].  out[2][2 height][2 width] gets logits,
  * or, when mix (of the same shape) is not NULL, sigmoid(logit) * mix.
  */
-void sp_head_run(const SpHead *head, SpHeadRoom *room, const float *skip, const float *planes,
+void sp_head_run(const SpHead *head, SpHeadRoom *room, const void *skip, const void *planes,
                  const float *mix, float *out);
 
 #endif /* SP_HEAD_H */

@@ -67,106 +67,176 @@ sp_head_order_taps(float *out, const float *weights, size_t channels)
 #define HIGH_2 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31
 #define LOW_1  0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
 #define HIGH_1 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31
-#define SWAP_BLOCKS(rows, d)                                           \
-	for (int i = 0; i < LANES; i++)                                    \
-		if ((i & (d)) == 0)                                            \
-		{                                                              \
-			Vec a = (rows)[i], b = (rows)[i + (d)];                    \
-                                                                       \
-			(rows)[i] = __builtin_shufflevector(a, b, LOW_##d);        \
-			(rows)[i + (d)] = __builtin_shufflevector(a, b, HIGH_##d); \
-		}
+/* Sixteen rows in eight pairs; the loop must vanish, or rows live in memory. */
+#define SWAP_BLOCKS(d)                                                       \
+	SP_INLINE void swap_blocks_##d(Vec rows[LANES])                          \
+	{                                                                        \
+		_Pragma("GCC unroll 16") for (int i = 0; i < LANES; i++)             \
+		{                                                                    \
+			Vec a = rows[i];                                                 \
+                                                                             \
+			if ((i & d) != 0)                                                \
+				continue;                                                    \
+			rows[i] = __builtin_shufflevector(a, rows[i + d], LOW_##d);      \
+			rows[i + d] = __builtin_shufflevector(a, rows[i + d], HIGH_##d); \
+		}                                                                    \
+	}
+
+SWAP_BLOCKS(8)
+SWAP_BLOCKS(4)
+SWAP_BLOCKS(2)
+SWAP_BLOCKS(1)
 
 SP_INLINE void
-transpose(Vec rows[LANES]){
-#pragma GCC unroll 16
-	SWAP_BLOCKS(rows, 8)
-#pragma GCC unroll 16
-		SWAP_BLOCKS(rows, 4)
-#pragma GCC unroll 16
-			SWAP_BLOCKS(rows, 2)
-#pragma GCC unroll 16
-				SWAP_BLOCKS(rows, 1)}
-
-/*
- * op of LANES pixels from in on and m <= LANES channels from `from` on, as rows
- * of one channel.  Pixels from `pixels` on do not exist and give what comes.
- */
-SP_INLINE void load_block(SpActivation act, bool act_first, const SpPointwise *op, const float *in,
-                          size_t pixels, size_t channels, size_t from, Vec rows[LANES])
+transpose(Vec rows[LANES])
 {
-	size_t m = channels - from < LANES ? channels - from : LANES;
-	float block[LANES][LANES] = {{0}}, scale[LANES], shift[LANES];
+	swap_blocks_8(rows);
+	swap_blocks_4(rows);
+	swap_blocks_2(rows);
+	swap_blocks_1(rows);
+}
+
+SP_INLINE float
+load(SpPrecision from, const void *in, size_t i)
+{
+	return from == SP_PRECISION_BF16 ? sp_of_bf16(((const uint16_t *) in)[i])
+	                                 : ((const float *) in)[i];
+}
+
+/* Channels of an image, LANES of them from `first` on. */
+typedef struct Slice
+{
+	size_t channels; /* of a pixel */
+	size_t first;
+	size_t count; /* LANES, or fewer at the end */
+	float scale[LANES], shift[LANES];
+} Slice;
+
+static Slice
+slice_of(const SpPointwise *op, size_t channels, size_t first)
+{
+	Slice s = {channels, first, channels - first < LANES ? channels - first : LANES, {0}, {0}};
 
 	for (size_t c = 0; c < LANES; c++)
 	{
-		scale[c] = op->scale != NULL && c < m ? op->scale[from + c] : 1.0f;
-		shift[c] = op->scale != NULL && c < m ? op->shift[from + c] : 0.0f;
+		s.scale[c] = op->scale != NULL && c < s.count ? op->scale[first + c] : 1.0f;
+		s.shift[c] = op->scale != NULL && c < s.count ? op->shift[first + c] : 0.0f;
 	}
-	if (pixels >= LANES && m == LANES)
-		for (size_t k = 0; k < LANES; k++)
-			memcpy(block[k], in + k * channels + from, sizeof(block[k]));
-	else
-		for (size_t k = 0; k < LANES && k < pixels; k++)
-			memcpy(block[k], in + k * channels + from, m * sizeof(float));
-	if (act != SP_ACT_NONE || op->scale != NULL)
+	return s;
+}
+
+/*
+ * The operation on LANES pixels from `pixel` on, as rows of one channel.  Of the
+ * last pixels only n exist; the others give what comes.
+ */
+SP_INLINE void
+load_block(SpActivation act, bool act_first, SpPrecision from, const Slice *s, const void *in,
+           size_t pixel, size_t n, Vec rows[LANES])
+{
+	float block[LANES][LANES];
+
+	if (n >= LANES && s->count == LANES)
 		for (size_t k = 0; k < LANES; k++)
 			for (size_t c = 0; c < LANES; c++)
-				block[k][c] = sp_point(act, act_first, block[k][c], scale[c], shift[c]);
+				block[k][c] = load(from, in, (pixel + k) * s->channels + s->first + c);
+	else
+	{
+		memset(block, 0, sizeof(block));
+		for (size_t k = 0; k < LANES && k < n; k++)
+			for (size_t c = 0; c < s->count; c++)
+				block[k][c] = load(from, in, (pixel + k) * s->channels + s->first + c);
+	}
+	for (size_t k = 0; k < LANES; k++)
+		for (size_t c = 0; c < LANES; c++)
+			block[k][c] = sp_point(act, act_first, block[k][c], s->scale[c], s->shift[c]);
 	memcpy(rows, block, sizeof(block));
 	transpose(rows);
 }
 
-SP_CLONES void
-sp_head_pack(const float *in, size_t pixels, size_t channels, float *row, size_t pitch)
+SP_INLINE void
+pack(SpPrecision from, const void *in, size_t pixels, size_t channels, float *row, size_t pitch)
 {
 	static const SpPointwise none = {0};
 
-	for (size_t from = 0; from < channels; from += LANES)
+	for (size_t first = 0; first < channels; first += LANES)
+	{
+		Slice s = slice_of(&none, channels, first);
+
 		for (size_t i = 0; i < pixels; i += LANES)
 		{
 			size_t n = pixels - i < LANES ? pixels - i : LANES;
 			Vec rows[LANES];
 
-			load_block(SP_ACT_NONE, false, &none, in + i * channels, pixels - i, channels, from,
-			           rows);
-			for (size_t c = 0; c < LANES && from + c < channels; c++)
-				memcpy(row + (from + c) * pitch + SP_HEAD_MARGIN + i, &rows[c], n * sizeof(float));
+			load_block(SP_ACT_NONE, false, from, &s, in, i, n, rows);
+			for (size_t c = 0; c < s.count; c++)
+				memcpy(row + (first + c) * pitch + SP_HEAD_MARGIN + i, &rows[c], n * sizeof(float));
 		}
+	}
+}
+
+SP_CLONES void
+sp_head_pack(SpPrecision from, const void *in, size_t pixels, size_t channels, float *row,
+             size_t pitch)
+{
+	if (from == SP_PRECISION_BF16)
+		pack(SP_PRECISION_BF16, in, pixels, channels, row, pitch);
+	else
+		pack(SP_PRECISION_F32, in, pixels, channels, row, pitch);
 }
 
 #define LOW_MIX  0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH_MIX 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 
 SP_INLINE void
-pack_pair(SpActivation act, bool act_first, const SpPointwise *op, const float *even,
-          const float *odd, size_t pixels, size_t channels, float *row, size_t pitch)
+pack_pair(SpActivation act, bool act_first, SpPrecision from, const SpPointwise *op,
+          const void *even, const void *odd, size_t pixels, size_t channels, float *row,
+          size_t pitch)
 {
-	for (size_t from = 0; from < channels; from += LANES)
+	for (size_t first = 0; first < channels; first += LANES)
+	{
+		Slice s = slice_of(op, channels, first);
+
 		for (size_t i = 0; i < pixels; i += LANES)
 		{
 			size_t n = pixels - i < LANES ? pixels - i : LANES;
 			Vec rows[2][LANES];
 
-			load_block(act, act_first, op, even + i * channels, pixels - i, channels, from,
-			           rows[0]);
-			load_block(act, act_first, op, odd + i * channels, pixels - i, channels, from, rows[1]);
-			for (size_t c = 0; c < LANES && from + c < channels; c++)
+			load_block(act, act_first, from, &s, even, i, n, rows[0]);
+			load_block(act, act_first, from, &s, odd, i, n, rows[1]);
+			for (size_t c = 0; c < s.count; c++)
 			{
 				Vec mixed[2] = {__builtin_shufflevector(rows[0][c], rows[1][c], LOW_MIX),
 				                __builtin_shufflevector(rows[0][c], rows[1][c], HIGH_MIX)};
 
-				memcpy(row + (from + c) * pitch + SP_HEAD_MARGIN + 2 * i, mixed,
+				memcpy(row + (first + c) * pitch + SP_HEAD_MARGIN + 2 * i, mixed,
 				       2 * n * sizeof(float));
 			}
 		}
+	}
 }
 
-SP_CLONES void
-sp_head_pack_pair(const SpPointwise *op, const float *even, const float *odd, size_t pixels,
+SP_CLONES static void
+pack_pair_floats(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
+                 size_t channels, float *row, size_t pitch)
+{
+	SP_POINT_SWITCH(op->act, op->act_first, pack_pair, SP_PRECISION_F32, op, even, odd, pixels,
+	                channels, row, pitch);
+}
+
+SP_CLONES static void
+pack_pair_rounded(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
                   size_t channels, float *row, size_t pitch)
 {
-	SP_POINT_SWITCH(op->act, op->act_first, pack_pair, op, even, odd, pixels, channels, row, pitch);
+	SP_POINT_SWITCH(op->act, op->act_first, pack_pair, SP_PRECISION_BF16, op, even, odd, pixels,
+	                channels, row, pitch);
+}
+
+void
+sp_head_pack_pair(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
+                  size_t channels, float *row, size_t pitch)
+{
+	(op->from == SP_PRECISION_BF16 ? pack_pair_rounded : pack_pair_floats)(op, even, odd, pixels,
+	                                                                       channels, row, pitch);
 }
 
 /* --- transposed convolution -------------------------------------------------- */

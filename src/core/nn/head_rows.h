@@ -22,10 +22,11 @@ size_t sp_head_pitch(size_t width);
 void sp_head_order_taps(float *out, const float *weights, size_t channels);
 
 /* in[pixels][channels], turned into a packed row, whose channel 0 begins with its margin at row. */
-void sp_head_pack(const float *in, size_t pixels, size_t channels, float *row, size_t pitch);
+void sp_head_pack(SpPrecision from, const void *in, size_t pixels, size_t channels, float *row,
+                  size_t pitch);
 
 /* op of both, [pixels][channels], turned into one packed row of 2 * pixels columns in turn. */
-void sp_head_pack_pair(const SpPointwise *op, const float *even, const float *odd, size_t pixels,
+void sp_head_pack_pair(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
                        size_t channels, float *row, size_t pitch);
 
 typedef struct SpHeadDeconv

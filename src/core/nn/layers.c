@@ -80,7 +80,7 @@ sp_layer_free(SpLayer *layer)
 }
 
 SpStatus
-sp_layer_run(const SpLayer *layer, int worker, const void *in, float *out)
+sp_layer_run(const SpLayer *layer, int worker, const void *in, void *out)
 {
 	return sp_primitive_run(layer->primitive, worker, in, layer->constants, out);
 }

@@ -67,14 +67,14 @@ const char *sp_nn_cpu_isa(void);
 void sp_nn_enter_thread(void);
 
 /*
- * A layer with its weights: elements in, floats out, of the sizes it was made
- * for.  Weights and biases are copied; a bias may be NULL.  Making one answers
+ * A layer with its weights: elements in, floats out (or elements, where it was
+ * made so), of the sizes it was made for.  Weights and biases are copied; a bias may be NULL.  Making one answers
  * SP_ERR_BAD_ARG when the sizes are impossible, SP_ERR_NO_MEMORY; running one
  * SP_ERR_NO_MEMORY.
  */
 typedef struct SpLayer SpLayer;
 
-SpStatus sp_layer_run(const SpLayer *layer, int worker, const void *in, float *out);
+SpStatus sp_layer_run(const SpLayer *layer, int worker, const void *in, void *out);
 void sp_layer_free(SpLayer *layer);
 
 /* How a file lays out the weights of a convolution. */
@@ -92,6 +92,7 @@ typedef struct SpConvShape
 	int stride;
 	int dilation;          /* 1: dense */
 	int pad_top, pad_left; /* what lies beyond the other edges follows from the sizes */
+	bool elements_out;     /* what comes out is rounded to elements: half the memory to move */
 } SpConvShape;
 
 /* [in_height][in_width][in_channels] to [out_height][out_width][out_channels]; bias[out_channels]. */
@@ -127,9 +128,10 @@ SpStatus sp_lstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmW
 typedef struct SpDeconvShape
 {
 	int in_height, in_width, in_channels;
-	int out_channels; /* out height and width are twice in's */
-	int kernel;       /* both ways, 2 .. 16 */
-	int crop;         /* samples cut off at top and left, 0 .. kernel - 2 */
+	int out_channels;  /* out height and width are twice in's */
+	int kernel;        /* both ways, 2 .. 16 */
+	int crop;          /* samples cut off at top and left, 0 .. kernel - 2 */
+	bool elements_out; /* as SpConvShape */
 } SpDeconvShape;
 
 typedef struct SpDeconv SpDeconv;
@@ -139,7 +141,7 @@ SpStatus sp_deconv_new(SpNn *nn, const SpDeconvShape *shape, const float *weight
                        const float *bias, SpDeconv **out);
 void sp_deconv_free(SpDeconv *deconv);
 /* out is planes[2][2][in_height][in_width][out_channels]: row parity, column parity. */
-SpStatus sp_deconv_run(const SpDeconv *deconv, int worker, const void *in, float *out);
+SpStatus sp_deconv_run(const SpDeconv *deconv, int worker, const void *in, void *out);
 
 /*
  * The taps of one parity of such a convolution along one axis: output 2 y + parity

@@ -202,8 +202,8 @@ conv_parts(SpNn *nn, const SpConvShape *s, Parts *p)
 	if (st == dnnl_success)
 		st = desc_init(&p->bias, 1, SIZES(s->out_channels), dnnl_f32, dnnl_a);
 	if (st == dnnl_success)
-		st = desc_init(&p->out, 4, SIZES(1, s->out_channels, s->out_height, s->out_width), dnnl_f32,
-		               dnnl_nhwc);
+		st = desc_init(&p->out, 4, SIZES(1, s->out_channels, s->out_height, s->out_width),
+		               s->elements_out ? type : dnnl_f32, dnnl_nhwc);
 	return st;
 }
 
@@ -383,7 +383,7 @@ sp_primitive_get(SpNn *nn, const SpPrimitiveKey *key, SpPrimitive **out)
 
 SpStatus
 sp_primitive_run(const SpPrimitive *p, int worker, const void *in,
-                 SpPacked *const constants[SP_OPERANDS], float *out)
+                 SpPacked *const constants[SP_OPERANDS], void *out)
 {
 	dnnl_exec_arg_t args[3 + SP_OPERANDS] = {
 		{p->in_argument, p->in[worker]},

@@ -64,8 +64,8 @@ SpStatus sp_packed_new(SpPrimitive *p, SpOperand operand, SpKernelLayout layout,
                        const float *values, SpPacked **out);
 void sp_packed_free(SpPacked *packed);
 
-/* Elements in, floats out; SP_ERR_NO_MEMORY when the library fails. */
+/* Elements in, floats or elements out; SP_ERR_NO_MEMORY when the library fails. */
 SpStatus sp_primitive_run(const SpPrimitive *p, int worker, const void *in,
-                          SpPacked *const constants[SP_OPERANDS], float *out);
+                          SpPacked *const constants[SP_OPERANDS], void *out);
 
 #endif /* SP_ONEDNN_H */

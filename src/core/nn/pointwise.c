@@ -27,58 +27,103 @@ typedef struct Pass
 	const float *scale;
 	const float *shift;
 	size_t run; /* values of one run */
+	SpPrecision from, to;
 } Pass;
 
+static size_t
+size_of(SpPrecision precision)
+{
+	return precision == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+}
+
+SP_INLINE float
+load(SpPrecision from, const void *in, size_t i)
+{
+	return from == SP_PRECISION_BF16 ? sp_of_bf16(((const uint16_t *) in)[i])
+	                                 : ((const float *) in)[i];
+}
+
+/* One run.  All but the pointers, the pass and n are constants where this is inlined. */
 SP_INLINE void
-run_f32(SpActivation act, bool act_first, const Pass *pass, const float *restrict in, size_t n,
-        float *restrict out)
+run_values(SpActivation act, bool act_first, SpPrecision from, SpPrecision to, const Pass *pass,
+           const void *restrict in, size_t n, void *restrict out)
 {
 	const float *restrict scale = pass->scale;
 	const float *restrict shift = pass->shift;
 
 	for (size_t c = 0; c < n; c++)
-		out[c] = sp_point(act, act_first, in[c], scale[c], shift[c]);
-}
-
-SP_INLINE void
-run_bf16(SpActivation act, bool act_first, const Pass *pass, const float *restrict in, size_t n,
-         uint16_t *restrict out)
-{
-	const float *restrict scale = pass->scale;
-	const float *restrict shift = pass->shift;
-
-	for (size_t c = 0; c < n; c++)
-		out[c] = sp_bf16_of(sp_point(act, act_first, in[c], scale[c], shift[c]));
-}
-
-/* runs of pass->run values, `step` elements apart in out; the last may be shorter. */
-SP_INLINE void
-pass_over(SpActivation act, bool act_first, const Pass *pass, const float *in, size_t values,
-          SpPrecision precision, void *out, size_t step)
-{
-	size_t at = 0;
-
-	for (size_t done = 0; done < values; done += pass->run, at += step)
 	{
-		size_t n = values - done < pass->run ? values - done : pass->run;
+		float y = sp_point(act, act_first, load(from, in, c), scale[c], shift[c]);
 
-		if (precision == SP_PRECISION_BF16)
-			run_bf16(act, act_first, pass, in + done, n, (uint16_t *) out + at);
+		if (to == SP_PRECISION_BF16)
+			((uint16_t *) out)[c] = sp_bf16_of(y);
 		else
-			run_f32(act, act_first, pass, in + done, n, (float *) out + at);
+			((float *) out)[c] = y;
 	}
 }
 
-SP_CLONES static void
-pass_by_activation(SpActivation act, bool act_first, const Pass *pass, const float *in,
-                   size_t values, SpPrecision precision, void *out, size_t step)
+/* Runs of pass->run values, `step` elements apart in out; the last may be shorter. */
+SP_INLINE void
+pass_over(SpActivation act, bool act_first, SpPrecision from, SpPrecision to, const Pass *pass,
+          const char *in, size_t values, char *out, size_t step)
 {
-	SP_POINT_SWITCH(act, act_first, pass_over, pass, in, values, precision, out, step);
+	size_t of_in = from == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+	size_t of_out = to == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
+
+	for (size_t done = 0; done < values; done += pass->run, out += step * of_out)
+		run_values(act, act_first, from, to, pass, in + done * of_in,
+		           values - done < pass->run ? values - done : pass->run, out);
+}
+
+SP_CLONES static void
+pass_floats(SpActivation act, bool act_first, const Pass *pass, const void *in, size_t values,
+            void *out, size_t step)
+{
+	SP_POINT_SWITCH(act, act_first, pass_over, SP_PRECISION_F32, SP_PRECISION_F32, pass, in, values,
+	                out, step);
+}
+
+SP_CLONES static void
+pass_rounding(SpActivation act, bool act_first, const Pass *pass, const void *in, size_t values,
+              void *out, size_t step)
+{
+	SP_POINT_SWITCH(act, act_first, pass_over, SP_PRECISION_F32, SP_PRECISION_BF16, pass, in,
+	                values, out, step);
+}
+
+SP_CLONES static void
+pass_rounded(SpActivation act, bool act_first, const Pass *pass, const void *in, size_t values,
+             void *out, size_t step)
+{
+	SP_POINT_SWITCH(act, act_first, pass_over, SP_PRECISION_BF16, SP_PRECISION_BF16, pass, in,
+	                values, out, step);
+}
+
+SP_CLONES static void
+pass_widening(SpActivation act, bool act_first, const Pass *pass, const void *in, size_t values,
+              void *out, size_t step)
+{
+	SP_POINT_SWITCH(act, act_first, pass_over, SP_PRECISION_BF16, SP_PRECISION_F32, pass, in,
+	                values, out, step);
+}
+
+static void
+run_pass(const SpPointwise *op, const Pass *pass, const void *in, size_t values, void *out,
+         size_t step)
+{
+	bool rounded = pass->from == SP_PRECISION_BF16;
+
+	if (pass->to == SP_PRECISION_BF16)
+		(rounded ? pass_rounded : pass_rounding)(op->act, op->act_first, pass, in, values, out,
+		                                         step);
+	else
+		(rounded ? pass_widening : pass_floats)(op->act, op->act_first, pass, in, values, out,
+		                                        step);
 }
 
 /* The affine for runs of whole pixels, of at most RUN channels; repeated[2 * RUN] is room for it. */
 static Pass
-prepare(const SpPointwise *op, size_t channels, bool dense, float *repeated)
+prepare(const SpPointwise *op, size_t channels, bool dense, SpPrecision to, float *repeated)
 {
 	size_t pixels = dense && channels < RUN ? RUN / channels : 1;
 
@@ -87,21 +132,18 @@ prepare(const SpPointwise *op, size_t channels, bool dense, float *repeated)
 		repeated[i] = op->scale != NULL ? op->scale[i % channels] : 1.0f;
 		repeated[RUN + i] = op->scale != NULL ? op->shift[i % channels] : 0.0f;
 	}
-	return (Pass){repeated, repeated + RUN, pixels * channels};
+	return (Pass){repeated, repeated + RUN, pixels * channels, op->from, to};
 }
 
 static void *
 place(const SpPixels *out, size_t pixel)
 {
-	size_t element = out->precision == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
-
-	return (char *) out->data + (pixel * out->stride + out->offset) * element;
+	return (char *) out->data + (pixel * out->stride + out->offset) * size_of(out->precision);
 }
 
 /* More channels than a run holds: in pieces. */
 static void
-run_wide(const SpPointwise *op, const float *in, size_t pixels, size_t channels,
-         const SpPixels *out)
+run_wide(const SpPointwise *op, const char *in, size_t pixels, size_t channels, const SpPixels *out)
 {
 	for (size_t i = 0; i < pixels; i++)
 		for (size_t from = 0; from < channels; from += RUN)
@@ -115,12 +157,12 @@ run_wide(const SpPointwise *op, const float *in, size_t pixels, size_t channels,
 				part.scale += from;
 				part.shift += from;
 			}
-			sp_pointwise_run(&part, in + i * channels + from, 1, n, &to);
+			sp_pointwise_run(&part, in + (i * channels + from) * size_of(op->from), 1, n, &to);
 		}
 }
 
 void
-sp_pointwise_run(const SpPointwise *op, const float *in, size_t pixels, size_t channels,
+sp_pointwise_run(const SpPointwise *op, const void *in, size_t pixels, size_t channels,
                  const SpPixels *out)
 {
 	float repeated[2 * RUN];
@@ -131,32 +173,31 @@ sp_pointwise_run(const SpPointwise *op, const float *in, size_t pixels, size_t c
 		run_wide(op, in, pixels, channels, out);
 		return;
 	}
-	pass = prepare(op, channels, out->stride == channels, repeated);
-	pass_by_activation(op->act, op->act_first, &pass, in, pixels * channels, out->precision,
-	                   place(out, 0), pass.run / channels * out->stride);
+	pass = prepare(op, channels, out->stride == channels, out->precision, repeated);
+	run_pass(op, &pass, in, pixels * channels, place(out, 0), pass.run / channels * out->stride);
 }
 
 void
-sp_pointwise_join(const SpPointwise *op, const float *planes, size_t height, size_t width,
+sp_pointwise_join(const SpPointwise *op, const void *planes, size_t height, size_t width,
                   size_t channels, const SpPixels *out)
 {
 	float repeated[2 * RUN];
 	Pass pass;
 
 	if (channels <= RUN)
-		pass = prepare(op, channels, false, repeated);
+		pass = prepare(op, channels, false, out->precision, repeated);
 	for (size_t y = 0; y < 2 * height; y++)
 		for (size_t odd = 0; odd < 2; odd++)
 		{
-			const float *in = planes + (((y % 2) * 2 + odd) * height + y / 2) * width * channels;
+			size_t row = ((y % 2) * 2 + odd) * height + y / 2;
+			const char *in = (const char *) planes + row * width * channels * size_of(op->from);
 			SpPixels to = *out;
 
 			to.data = place(out, 2 * width * y + odd);
 			to.stride = 2 * out->stride;
 			to.offset = 0;
 			if (channels <= RUN)
-				pass_by_activation(op->act, op->act_first, &pass, in, width * channels,
-				                   out->precision, to.data, to.stride);
+				run_pass(op, &pass, in, width * channels, to.data, to.stride);
 			else
 				run_wide(op, in, width, channels, &to);
 		}

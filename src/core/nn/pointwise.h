@@ -21,6 +21,7 @@ typedef struct SpPointwise
 	bool act_first;
 	const float *scale;
 	const float *shift;
+	SpPrecision from; /* what it reads: bf16, or else floats */
 } SpPointwise;
 
 /* Where a pass writes: elements of pixels `stride` apart, from element `offset` of each on. */
@@ -33,14 +34,14 @@ typedef struct SpPixels
 } SpPixels;
 
 /* in[pixels][channels] */
-void sp_pointwise_run(const SpPointwise *op, const float *in, size_t pixels, size_t channels,
+void sp_pointwise_run(const SpPointwise *op, const void *in, size_t pixels, size_t channels,
                       const SpPixels *out);
 
 /*
  * The four planes of sp_deconv_run, [2][2][height][width][channels], become
  * one image of twice the height and width.
  */
-void sp_pointwise_join(const SpPointwise *op, const float *planes, size_t height, size_t width,
+void sp_pointwise_join(const SpPointwise *op, const void *planes, size_t height, size_t width,
                        size_t channels, const SpPixels *out);
 
 /*

@@ -34,10 +34,10 @@ struct SpUnetRoom
 {
 	const SpEnv *env;
 	void *image;         /* elements: what the next convolution reads */
-	float *raw;          /* what a convolution gives */
-	float *first;        /* what the outermost gives, kept for the head */
+	void *raw;           /* elements: what a convolution gives */
+	void *first;         /* elements: what the outermost gives, kept for the head */
 	void *joined[DEPTH]; /* [1 .. DEPTH - 2]: elements of skip and up side by side */
-	float *planes;       /* what a transposed convolution gives */
+	void *planes;        /* elements: what a transposed convolution gives */
 	SpHeadRoom *head;
 };
 
@@ -106,7 +106,7 @@ fold(SpUnet *net, const SpUnetNorm *norm, int channels, SpActivation act, bool a
 		return SP_ERR_NO_MEMORY;
 	sp_fold_norm(*affine, *affine + n, norm->gamma, norm->beta, norm->mean, norm->variance,
 	             norm->epsilon, n);
-	*out = (SpPointwise){act, act_first, *affine, *affine + n};
+	*out = (SpPointwise){act, act_first, *affine, *affine + n, sp_nn_precision(net->nn)};
 	return SP_OK;
 }
 
@@ -127,6 +127,7 @@ sp_unet_set_down(SpUnet *net, int level, const SpUnetBlock *block)
 		.dilation = 1,
 		.pad_top = 1,
 		.pad_left = 1,
+		.elements_out = true,
 	};
 	SpStatus st =
 		sp_conv_new(net->nn, &conv, block->kernel, SP_KERNEL_HWIO, block->bias, &net->down[level]);
@@ -148,6 +149,7 @@ sp_unet_set_up(SpUnet *net, int level, const SpUnetBlock *block)
 		.out_channels = s->up[level],
 		.kernel = 5,
 		.crop = 1,
+		.elements_out = true,
 	};
 	SpStatus st = sp_deconv_new(net->nn, &deconv, block->kernel, block->bias, &net->up[level]);
 
@@ -158,15 +160,16 @@ sp_unet_set_up(SpUnet *net, int level, const SpUnetBlock *block)
 }
 
 static SpHeadShape
-head_shape(const SpUnetShape *s)
+head_shape(const SpNn *nn, const SpUnetShape *s)
 {
-	return (SpHeadShape){s->frames / 2, s->bins / 2, s->down[0], s->up[DEPTH - 2]};
+	return (SpHeadShape){s->frames / 2, s->bins / 2, s->down[0], s->up[DEPTH - 2],
+	                     sp_nn_precision(nn)};
 }
 
 SpStatus
 sp_unet_set_last(SpUnet *net, const SpUnetBlock *up, const SpUnetBlock *mask)
 {
-	SpHeadShape shape = head_shape(&net->shape);
+	SpHeadShape shape = head_shape(net->nn, &net->shape);
 	SpHeadWeights weights = {
 		.up = net->after_up[DEPTH - 2],
 		.deconv = up->kernel,
@@ -199,7 +202,7 @@ sp_unet_room_new(SpNn *nn, const SpUnetShape *s, SpUnetRoom **out)
 	size_t element = sp_nn_element(nn);
 	size_t image = (size_t) s->frames * (size_t) s->bins * 2, raw = 0, planes = 0;
 	SpUnetRoom *room;
-	SpHeadShape head = head_shape(s);
+	SpHeadShape head = head_shape(nn, s);
 	bool complete;
 
 	*out = NULL;
@@ -218,9 +221,9 @@ sp_unet_room_new(SpNn *nn, const SpUnetShape *s, SpUnetRoom **out)
 			planes = larger(planes, pixels(s, DEPTH - 2 - i) * (size_t) s->up[i]);
 	}
 	room->image = sp_alloc(env, image, element);
-	room->raw = sp_alloc(env, raw, sizeof(float));
-	room->first = sp_alloc(env, pixels(s, 0) * (size_t) s->down[0], sizeof(float));
-	room->planes = sp_alloc(env, planes, sizeof(float));
+	room->raw = sp_alloc(env, raw, element);
+	room->first = sp_alloc(env, pixels(s, 0) * (size_t) s->down[0], element);
+	room->planes = sp_alloc(env, planes, element);
 	complete = room->image != NULL && room->raw != NULL && room->first != NULL &&
 	           room->planes != NULL && sp_head_room_new(env, &head, &room->head) == SP_OK;
 	for (int i = 1; i < DEPTH - 1 && complete; i++)
@@ -277,12 +280,12 @@ interleave_bf16(const float *left, const float *right, size_t n, uint16_t *restr
 
 /* Both things that become of a raw output: the skip, and the next convolution's input. */
 static void
-spread(const SpUnet *net, SpUnetRoom *room, int level, const float *raw)
+spread(const SpUnet *net, SpUnetRoom *room, int level, const void *raw)
 {
 	const SpUnetShape *s = &net->shape;
 	size_t channels = (size_t) s->down[level];
 	SpPixels next = {sp_nn_precision(net->nn), room->image, channels, 0};
-	SpPointwise copy = {0};
+	SpPointwise copy = {.from = sp_nn_precision(net->nn)};
 
 	if (level == DEPTH - 1)
 		sp_pointwise_run(&copy, raw, pixels(s, level), channels, &next);
@@ -302,7 +305,7 @@ go_down(const SpUnet *net, SpUnetRoom *room, int worker, const SpStop *stop)
 {
 	for (int i = 0; i < DEPTH; i++)
 	{
-		float *raw = i == 0 ? room->first : room->raw;
+		void *raw = i == 0 ? room->first : room->raw;
 		SpStatus st = sp_layer_run(net->down[i], worker, room->image, raw);
 
 		if (st != SP_OK)

@@ -122,6 +122,12 @@ sp_point(SpActivation act, bool act_first, float x, float scale, float shift)
 		SP_POINT_CASE(SP_ACT_TANH, act_first, f, __VA_ARGS__);       \
 	}
 
+SP_INLINE float
+sp_of_bf16(uint16_t bits)
+{
+	return sp_float_of((uint32_t) bits << 16);
+}
+
 /* Rounds to nearest, ties to even; x is finite. */
 SP_INLINE uint16_t
 sp_bf16_of(float x)
