@@ -348,7 +348,10 @@ main(void)
 	SpNn *nn = NULL;
 
 	check_precision(SP_PRECISION_F32);
-	check_precision(SP_PRECISION_BF16);
+	if (sp_nn_cpu_runs_bf16())
+		check_precision(SP_PRECISION_BF16);
+	else
+		printf("# SKIP bf16: %s\n", sp_nn_cpu_isa());
 	CHECK(sp_nn_new(&check_env, SP_PRECISION_F32, 0, &nn) == SP_ERR_BAD_ARG);
 	CHECK(sp_nn_new(&check_env, SP_PRECISION_F32, SP_NN_MAX_WORKERS + 1, &nn) == SP_ERR_BAD_ARG);
 	CHECK(nn == NULL);

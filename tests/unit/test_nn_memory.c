@@ -201,7 +201,10 @@ int
 main(void)
 {
 	check_network(SP_PRECISION_F32);
-	check_network(SP_PRECISION_BF16);
+	if (sp_nn_cpu_runs_bf16())
+		check_network(SP_PRECISION_BF16);
+	else
+		printf("# SKIP bf16: %s\n", sp_nn_cpu_isa());
 	check_layers();
 	check_overflow();
 	check_refusals();

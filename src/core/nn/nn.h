@@ -43,8 +43,8 @@ typedef struct SpNn SpNn;
 
 /*
  * For 1 .. SP_NN_MAX_WORKERS workers.  env must outlive it, and it its
- * layers.  bf16 works on every CPU, but is slow where the CPU has no
- * instructions for it.  Not from two threads at once.
+ * layers.  SP_ERR_UNSUPPORTED for bf16 on a CPU that cannot run it.  Not
+ * from two threads at once.
  */
 SpStatus sp_nn_new(const SpEnv *env, SpPrecision precision, int workers, SpNn **out);
 void sp_nn_free(SpNn *nn);
@@ -55,8 +55,13 @@ int sp_nn_workers(const SpNn *nn);
 /* Bytes of an element: 4 or 2. */
 size_t sp_nn_element(const SpNn *nn);
 
-/* Whether this CPU (within ONEDNN_MAX_CPU_ISA) multiplies bf16 by itself. */
+/*
+ * Whether this CPU (within ONEDNN_MAX_CPU_ISA) multiplies bf16 by itself; and
+ * whether it computes with it at all, which takes AVX-512: without its
+ * instructions for bf16 that is slower than f32.
+ */
 bool sp_nn_cpu_has_bf16(void);
+bool sp_nn_cpu_runs_bf16(void);
 /* The instruction set that is used, for people: "AVX-512 BF16". */
 const char *sp_nn_cpu_isa(void);
 

@@ -519,6 +519,8 @@ sp_nn_new(const SpEnv *env, SpPrecision precision, int workers, SpNn **out)
 	*out = NULL;
 	if (workers < 1 || workers > SP_NN_MAX_WORKERS)
 		return SP_ERR_BAD_ARG;
+	if (precision == SP_PRECISION_BF16 && !sp_nn_cpu_runs_bf16())
+		return SP_ERR_UNSUPPORTED;
 	sp_nn_enter_thread();
 	nn = sp_calloc(env, 1, sizeof(*nn));
 	if (nn == NULL)
@@ -585,11 +587,23 @@ sp_nn_element(const SpNn *nn)
 	return nn->precision == SP_PRECISION_BF16 ? sizeof(uint16_t) : sizeof(float);
 }
 
+/* An instruction set is a set of bits that has those of its predecessors. */
+static bool
+cpu_has(dnnl_cpu_isa_t isa)
+{
+	return (dnnl_get_effective_cpu_isa() & isa) == isa;
+}
+
 bool
 sp_nn_cpu_has_bf16(void)
 {
-	return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) ==
-	       dnnl_cpu_isa_avx512_core_bf16;
+	return cpu_has(dnnl_cpu_isa_avx512_core_bf16);
+}
+
+bool
+sp_nn_cpu_runs_bf16(void)
+{
+	return cpu_has(dnnl_cpu_isa_avx512_core);
 }
 
 const char *
@@ -611,6 +625,8 @@ sp_nn_cpu_isa(void)
 			return "AVX-512 VNNI";
 		case dnnl_cpu_isa_avx512_core_bf16:
 			return "AVX-512 BF16";
+		case dnnl_cpu_isa_avx512_core_amx:
+			return "AMX";
 		default:
 			return sp_nn_cpu_has_bf16() ? "AVX-512 BF16 and later" : "generic";
 	}

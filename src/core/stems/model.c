@@ -28,6 +28,9 @@ sp_model_load(const SpEnv *env, const SpTensorSource *tensors, const SpModelSpec
 	m->env = env;
 	m->spec = *spec;
 	st = sp_nn_new(env, precision, threads, &m->nn);
+	if (st == SP_ERR_UNSUPPORTED)
+		sp_fault(fault, st, "Set spotai.nn_precision to auto or f32.",
+		         "Computing in bf16 takes a CPU with AVX-512; this one has %s.", sp_nn_cpu_isa());
 	if (st == SP_OK)
 		st = spec->architecture->load(m->nn, tensors, spec, &m->net, fault);
 	if (st == SP_OK)

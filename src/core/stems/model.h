@@ -16,8 +16,8 @@ typedef struct SpModel SpModel;
 
 /*
  * Reads the tensors that were resolved into spec, and starts `threads` threads.
- * env must outlive the model.  SP_ERR_BAD_DATA with a fault, SP_ERR_NO_MEMORY,
- * SP_ERR_CANCELED.
+ * env must outlive the model.  SP_ERR_BAD_DATA and SP_ERR_UNSUPPORTED (the
+ * precision) with a fault, SP_ERR_NO_MEMORY, SP_ERR_CANCELED.
  */
 SpStatus sp_model_load(const SpEnv *env, const SpTensorSource *tensors, const SpModelSpec *spec,
                        SpPrecision precision, int threads, SpModel **out, SpFault *fault);
