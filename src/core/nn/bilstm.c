@@ -27,6 +27,9 @@
 #define BLOCK 128
 #define HALF  (BLOCK / 2)
 
+/* Steps between questions whether to stop: 3 ms of umxl's. */
+#define PACE 64
+
 struct SpBilstm
 {
 	SpNn *nn;
@@ -51,7 +54,7 @@ sp_bilstm_room(int steps, int hidden)
 
 /* --- weights ----------------------------------------------------------------- */
 
-/* The input's weights of both directions one below the other, with rows of zeros up to `columns`. */
+/* Both directions' weights of the input, one below the other, with zeros up to `columns`. */
 static SpStatus
 make_input(SpBilstm *l, size_t in_size, const SpLstmWeights *weights)
 {
@@ -204,7 +207,8 @@ advance(const float *restrict gates, float *restrict cell, float *restrict h, si
 }
 
 SpStatus
-sp_bilstm_run(const SpBilstm *lstm, int worker, const void *in, float *room, float *out)
+sp_bilstm_run(const SpBilstm *lstm, int worker, const void *in, float *room, float *out,
+              const SpStop *stop)
 {
 	size_t hidden = lstm->hidden, columns = lstm->columns, steps = lstm->steps;
 	bool narrow = sp_nn_precision(lstm->nn) == SP_PRECISION_BF16;
@@ -228,6 +232,8 @@ sp_bilstm_run(const SpBilstm *lstm, int worker, const void *in, float *room, flo
 				recur_f32(gates, lstm->recurrent[d], last, hidden, columns);
 			advance(gates, cell, h, hidden);
 			last = h;
+			if (i % PACE == PACE - 1 && sp_stop_asked(stop))
+				return SP_ERR_CANCELED;
 		}
 	}
 	return st;

@@ -9,6 +9,7 @@
 #define SP_BILSTM_H
 
 #include "core/nn/nn.h"
+#include "core/sp_pool.h"
 
 typedef struct SpBilstm SpBilstm;
 
@@ -25,7 +26,8 @@ void sp_bilstm_free(SpBilstm *lstm);
 /* Floats that a run needs besides its input and output. */
 size_t sp_bilstm_room(int steps, int hidden);
 
-/* room, aligned to SP_ALIGN, may be anywhere but in `in` and `out`. */
-SpStatus sp_bilstm_run(const SpBilstm *lstm, int worker, const void *in, float *room, float *out);
+/* stop, which may be NULL, is asked now and then: SP_ERR_CANCELED. */
+SpStatus sp_bilstm_run(const SpBilstm *lstm, int worker, const void *in, float *room, float *out,
+                       const SpStop *stop);
 
 #endif /* SP_BILSTM_H */

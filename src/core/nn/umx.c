@@ -241,8 +241,8 @@ recur(const SpUmx *net, const SpUmxRoom *room, int worker, const SpStop *stop)
 	{
 		if (i > 0)
 			scatter(net, room, &plain, room->narrow, (size_t) net->shape.hidden, 0);
-		st = stopped(sp_bilstm_run(net->lstm[i], worker, room->narrow, room->lstm, room->sums),
-		             stop);
+		st = sp_bilstm_run(net->lstm[i], worker, room->narrow, room->lstm, room->sums, stop);
+		st = stopped(st, stop);
 	}
 	return st;
 }
