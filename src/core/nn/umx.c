@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "core/nn/bilstm.h"
 #include "core/nn/pointwise.h"
 #include "core/sp_simd.h"
 
@@ -28,7 +29,7 @@ struct SpUmx
 	SpUmxShape shape;
 	SpLayer *encode, *decode;
 	SpLayer *mask[2]; /* left, right */
-	SpLayer *lstm[SP_UMX_LSTM_LAYERS];
+	SpBilstm *lstm[SP_UMX_LSTM_LAYERS];
 	Affine input;    /* [band] */
 	Affine dense[3]; /* by SpUmxDense; [hidden], [hidden], [2][bins] */
 };
@@ -36,8 +37,10 @@ struct SpUmx
 struct SpUmxRoom
 {
 	SpNn *nn;
-	void *wide;          /* elements [frames][2 band], then [frames][2 hidden] */
-	float *here, *there; /* [frames][hidden] */
+	void *wide;   /* elements [frames][2 band], then [frames][2 hidden] */
+	void *narrow; /* elements [frames][hidden] */
+	float *sums;  /* [frames][hidden] that a layer gave */
+	float *lstm;  /* the LSTM's own */
 };
 
 SpStatus
@@ -70,7 +73,7 @@ sp_umx_free(SpUmx *net)
 	for (int i = 0; i < 2; i++)
 		sp_layer_free(net->mask[i]);
 	for (int i = 0; i < SP_UMX_LSTM_LAYERS; i++)
-		sp_layer_free(net->lstm[i]);
+		sp_bilstm_free(net->lstm[i]);
 	sp_free(env, net->input.scale);
 	for (int i = 0; i < 3; i++)
 		sp_free(env, net->dense[i].scale);
@@ -134,7 +137,7 @@ sp_umx_set_lstm(SpUmx *net, int layer, const SpLstmWeights *weights)
 
 	if (layer < 0 || layer >= SP_UMX_LSTM_LAYERS || net->lstm[layer] != NULL)
 		return SP_ERR_BAD_ARG;
-	return sp_lstm_new(net->nn, s->frames, s->hidden, s->hidden / 2, weights, &net->lstm[layer]);
+	return sp_bilstm_new(net->nn, s->frames, s->hidden, s->hidden / 2, weights, &net->lstm[layer]);
 }
 
 /* --- rooms ------------------------------------------------------------------- */
@@ -152,9 +155,10 @@ sp_umx_room_new(SpNn *nn, const SpUmxShape *shape, SpUmxRoom **out)
 		return SP_ERR_NO_MEMORY;
 	room->nn = nn;
 	room->wide = sp_alloc(env, frames * width, sp_nn_element(nn));
-	room->here = sp_alloc(env, frames * hidden, sizeof(float));
-	room->there = sp_alloc(env, frames * hidden, sizeof(float));
-	if (room->wide == NULL || room->here == NULL || room->there == NULL)
+	room->narrow = sp_alloc(env, frames * hidden, sp_nn_element(nn));
+	room->sums = sp_alloc(env, frames * hidden, sizeof(float));
+	room->lstm = sp_alloc(env, sp_bilstm_room(shape->frames, shape->hidden / 2), sizeof(float));
+	if (room->wide == NULL || room->narrow == NULL || room->sums == NULL || room->lstm == NULL)
 	{
 		sp_umx_room_free(room);
 		return SP_ERR_NO_MEMORY;
@@ -171,8 +175,9 @@ sp_umx_room_free(SpUmxRoom *room)
 	if (room == NULL)
 		return;
 	sp_free(env, room->wide);
-	sp_free(env, room->here);
-	sp_free(env, room->there);
+	sp_free(env, room->narrow);
+	sp_free(env, room->sums);
+	sp_free(env, room->lstm);
 	sp_free(env, room);
 }
 
@@ -195,28 +200,14 @@ gather(const SpUmx *net, const float *mix, void *wide)
 		}
 }
 
-/* in[frames][hidden] behind a dense layer, scaled and activated, as floats or elements. */
+/* room->sums [frames][hidden] as op says, as elements `stride` apart from `offset` on. */
 static void
-activate(const SpUmx *net, SpUmxDense which, SpActivation act, const float *in,
-         SpPrecision precision, void *out)
+scatter(const SpUmx *net, const SpUmxRoom *room, const SpPointwise *op, void *out, size_t stride,
+        size_t offset)
 {
-	const Affine *affine = &net->dense[which];
-	size_t hidden = (size_t) net->shape.hidden;
-	SpPointwise op = {.act = act, .scale = affine->scale, .shift = affine->shift};
-	SpPixels to = {precision, out, hidden, 0};
+	SpPixels to = {sp_nn_precision(net->nn), out, stride, offset};
 
-	sp_pointwise_run(&op, in, (size_t) net->shape.frames, hidden, &to);
-}
-
-/* in[frames][hidden] into the left (0) or right (1) half of elements [frames][2 hidden]. */
-static void
-join(const SpUmx *net, const float *in, size_t half, void *wide)
-{
-	size_t hidden = (size_t) net->shape.hidden;
-	SpPointwise op = {.act = SP_ACT_NONE};
-	SpPixels to = {sp_nn_precision(net->nn), wide, 2 * hidden, half * hidden};
-
-	sp_pointwise_run(&op, in, (size_t) net->shape.frames, hidden, &to);
+	sp_pointwise_run(op, room->sums, (size_t) net->shape.frames, (size_t) net->shape.hidden, &to);
 }
 
 /* One channel: out[frames][bins] holds what the last layer gave, and becomes the estimate. */
@@ -234,36 +225,47 @@ apply_mask(float *restrict out, const float *restrict mix, const float *restrict
 }
 
 static SpStatus
-run(const SpLayer *layer, int worker, const void *in, float *out, const SpStop *stop)
+stopped(SpStatus st, const SpStop *stop)
 {
-	SpStatus st = sp_layer_run(layer, worker, in, out);
-
 	return st == SP_OK && sp_stop_asked(stop) ? SP_ERR_CANCELED : st;
+}
+
+/* From room->narrow through all LSTM layers to room->sums. */
+static SpStatus
+recur(const SpUmx *net, const SpUmxRoom *room, int worker, const SpStop *stop)
+{
+	const SpPointwise plain = {.act = SP_ACT_NONE};
+	SpStatus st = SP_OK;
+
+	for (int i = 0; i < SP_UMX_LSTM_LAYERS && st == SP_OK; i++)
+	{
+		if (i > 0)
+			scatter(net, room, &plain, room->narrow, (size_t) net->shape.hidden, 0);
+		st = sp_bilstm_run(net->lstm[i], worker, room->narrow, room->lstm, room->sums, stop);
+		st = stopped(st, stop);
+	}
+	return st;
 }
 
 /* From mix to the LSTM's input and output, side by side in room->wide. */
 static SpStatus
-encode(const SpUmx *net, SpUmxRoom *room, int worker, const float *mix, const SpStop *stop)
+encode(const SpUmx *net, const SpUmxRoom *room, int worker, const float *mix, const SpStop *stop)
 {
-	float *in = room->there, *out = room->here;
+	const Affine *affine = &net->dense[SP_UMX_ENCODE];
+	const SpPointwise plain = {.act = SP_ACT_NONE};
+	const SpPointwise squash = {.act = SP_ACT_TANH, .scale = affine->scale, .shift = affine->shift};
+	size_t hidden = (size_t) net->shape.hidden;
 	SpStatus st;
 
 	gather(net, mix, room->wide);
-	st = run(net->encode, worker, room->wide, out, stop);
+	st = stopped(sp_layer_run(net->encode, worker, room->wide, room->sums), stop);
 	if (st != SP_OK)
 		return st;
-	activate(net, SP_UMX_ENCODE, SP_ACT_TANH, out, SP_PRECISION_F32, in);
-	join(net, in, 0, room->wide);
-	for (int i = 0; i < SP_UMX_LSTM_LAYERS && st == SP_OK; i++)
-	{
-		float *swap = in;
-
-		st = run(net->lstm[i], worker, in, out, stop);
-		in = out;
-		out = swap;
-	}
+	scatter(net, room, &squash, room->narrow, hidden, 0);
+	scatter(net, room, &squash, room->wide, 2 * hidden, 0);
+	st = recur(net, room, worker, stop);
 	if (st == SP_OK)
-		join(net, in, 1, room->wide);
+		scatter(net, room, &plain, room->wide, 2 * hidden, hidden);
 	return st;
 }
 
@@ -271,20 +273,21 @@ SpStatus
 sp_umx_run(const SpUmx *net, SpUmxRoom *room, int worker, const float *mix, float *out,
            const SpStop *stop)
 {
-	const Affine *last = &net->dense[SP_UMX_MASK];
+	const Affine *affine = &net->dense[SP_UMX_DECODE], *last = &net->dense[SP_UMX_MASK];
+	const SpPointwise rectify = {
+		.act = SP_ACT_RELU, .scale = affine->scale, .shift = affine->shift};
 	size_t frames = (size_t) net->shape.frames, bins = (size_t) net->shape.bins;
 	SpStatus st = encode(net, room, worker, mix, stop);
 
 	if (st == SP_OK)
-		st = run(net->decode, worker, room->wide, room->here, stop);
+		st = stopped(sp_layer_run(net->decode, worker, room->wide, room->sums), stop);
 	if (st == SP_OK)
-		activate(net, SP_UMX_DECODE, SP_ACT_RELU, room->here, sp_nn_precision(net->nn),
-		         room->there);
+		scatter(net, room, &rectify, room->narrow, (size_t) net->shape.hidden, 0);
 	for (size_t c = 0; c < 2 && st == SP_OK; c++)
 	{
 		size_t plane = c * frames * bins;
 
-		st = run(net->mask[c], worker, room->there, out + plane, stop);
+		st = stopped(sp_layer_run(net->mask[c], worker, room->narrow, out + plane), stop);
 		if (st == SP_OK)
 			apply_mask(out + plane, mix + plane, last->scale + c * bins, last->shift + c * bins,
 			           frames, bins);
