@@ -30,8 +30,8 @@ typedef struct SpleeterSource
 } SpleeterSource;
 
 static inline void
-spleeter_add(SpleeterSource *s, const char *layer, int number, const char *part, int rank, int64_t a,
-             int64_t b, int64_t c, int64_t d)
+spleeter_add(SpleeterSource *s, const char *layer, int number, const char *part, int rank,
+             int64_t a, int64_t b, int64_t c, int64_t d)
 {
 	size_t i = s->source.count++;
 	SpTensorInfo *t = &s->tensors[i];

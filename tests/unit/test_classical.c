@@ -117,7 +117,8 @@ check_names(void)
 	CHECK(strcmp(sp_classical_names(2)[1], "accompaniment") == 0);
 	CHECK(strcmp(sp_classical_names(4)[3], "other") == 0);
 	CHECK(strcmp(sp_classical_names(5)[1], "piano") == 0);
-	CHECK(sp_classical_names(3) == NULL && sp_classical_names(0) == NULL && sp_classical_names(-4) == NULL);
+	CHECK(sp_classical_names(3) == NULL && sp_classical_names(0) == NULL &&
+	      sp_classical_names(-4) == NULL);
 }
 
 static void

@@ -5,9 +5,9 @@
  */
 #include "check.h"
 
+#include "core/stems/classical.h"
 #include "core/stems/pitch.h"
 #include "core/stems/repet.h"
-#include "core/stems/classical.h"
 #include "twins/hpss.h"
 #include "twins/repet_sim.h"
 

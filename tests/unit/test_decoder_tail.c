@@ -59,14 +59,14 @@ norm(int number, size_t channels)
 	free(beta);
 	free(mean);
 	free(variance);
-	return (SpPointwise){SP_ACT_RELU, true, affine, affine + channels};
+	return (SpPointwise){SP_ACT_RELU, true, affine, affine + channels, SP_PRECISION_F32};
 }
 
 /* Transposed convolution, ReLU, normalisation. */
 static void
 check_deconv(SpPrecision precision, int number, int in_channels, int out_channels)
 {
-	SpDeconvShape s = {HEIGHT, WIDTH, in_channels, out_channels, 5, 1};
+	SpDeconvShape s = {HEIGHT, WIDTH, in_channels, out_channels, 5, 1, false};
 	size_t outs = (size_t) 4 * PIXELS * (size_t) out_channels;
 	size_t taps = (size_t) 25 * (size_t) in_channels * (size_t) out_channels;
 	float *in = nn_random((size_t) PIXELS * (size_t) in_channels, 2, precision);
@@ -112,7 +112,7 @@ check_deconv(SpPrecision precision, int number, int in_channels, int out_channel
 static void
 check_head(void)
 {
-	SpHeadShape s = {HEIGHT, WIDTH, 16, 16};
+	SpHeadShape s = {HEIGHT, WIDTH, 16, 16, SP_PRECISION_F32};
 	float *deconv = tensor("conv2d_transpose", 11, "kernel");
 	float *deconv_bias = tensor("conv2d_transpose", 11, "bias");
 	float *conv = tensor("conv2d", 13, "kernel"), *conv_bias = tensor("conv2d", 13, "bias");

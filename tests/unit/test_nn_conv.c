@@ -177,8 +177,13 @@ check_deconvs(SpNn *nn)
 	for (int kernel = 2; kernel <= 8; kernel++)
 		for (int crop = 0; crop <= kernel - 2; crop++)
 		{
-			SpDeconvShape s = {nn_between(1, 7),  nn_between(1, 9), random_channels(),
-			                   random_channels(), kernel,           crop, false};
+			SpDeconvShape s = {nn_between(1, 7),
+			                   nn_between(1, 9),
+			                   random_channels(),
+			                   random_channels(),
+			                   kernel,
+			                   crop,
+			                   false};
 
 			check_deconv(nn, &s, crop % 2 == 0);
 		}
@@ -286,7 +291,7 @@ check_refusals(SpNn *nn)
 	SpLayer *layer = NULL;
 	SpDeconv *d = NULL;
 
-	for (size_t i = 0; i < sizeof(good) / sizeof(int); i++)
+	for (size_t i = 0; i < offsetof(SpConvShape, elements_out) / sizeof(int); i++)
 		for (int value = -1; value <= 0; value++)
 		{
 			SpConvShape bad = good;

@@ -149,8 +149,8 @@ static void
 check_overflow(void)
 {
 	static const float zeros[64] = {0};
-	SpHeadShape shape = {INT_MAX - 1, INT_MAX - 1, INT_MAX, INT_MAX};
-	SpDeconvShape deconv = {2, 2, INT_MAX, INT_MAX, 16, 1};
+	SpHeadShape shape = {INT_MAX - 1, INT_MAX - 1, INT_MAX, INT_MAX, SP_PRECISION_F32};
+	SpDeconvShape deconv = {2, 2, INT_MAX, INT_MAX, 16, 1, false};
 	SpHeadRoom *room = NULL;
 	SpDeconv *d = NULL;
 	SpLayer *layer = NULL;

@@ -217,7 +217,9 @@ wrong_in_pixel(const Pass *p, const Image *image, size_t pixel, const float *x)
 static Pass
 random_pass(SpActivation act, bool act_first, bool affine, size_t channels, size_t values)
 {
-	Pass p = {{act, act_first, NULL, NULL}, channels, nn_random(values, 4, SP_PRECISION_F32)};
+	Pass p = {{act, act_first, NULL, NULL, SP_PRECISION_F32},
+	          channels,
+	          nn_random(values, 4, SP_PRECISION_F32)};
 
 	if (affine)
 	{

@@ -113,7 +113,7 @@ norm_of(const Walk *w, int number, int channels, SpActivation act, bool act_firs
 	free(beta);
 	free(mean);
 	free(variance);
-	return (SpPointwise){act, act_first, affine, affine + channels};
+	return (SpPointwise){act, act_first, affine, affine + channels, SP_PRECISION_F32};
 }
 
 static float *
@@ -149,7 +149,8 @@ down(Walk *w, int level, float *in)
 	                     2,
 	                     1,
 	                     1,
-	                     1};
+	                     1,
+	                     false};
 	size_t pixels = (size_t) shape.out_height * (size_t) shape.out_width;
 	size_t channels = (size_t) filters[level];
 	float *out = floats(pixels * channels);
@@ -193,7 +194,8 @@ up(const Walk *w, int level, float *in)
 	                       level == 0 ? filters[5] : 2 * filters[5 - level],
 	                       level == 5 ? 1 : filters[4 - level],
 	                       5,
-	                       1};
+	                       1,
+	                       false};
 	size_t pixels = (size_t) shape.in_height * (size_t) shape.in_width;
 	size_t channels = (size_t) shape.out_channels;
 	float *planes = floats(4 * pixels * channels), *out = floats(4 * pixels * channels);
@@ -236,7 +238,7 @@ interleave(const float *mix)
 static void
 check_logits(const Walk *w, const float *in)
 {
-	SpConvShape shape = {FRAMES, BINS, 1, FRAMES, BINS, 2, 4, 4, 1, 2, 3, 3};
+	SpConvShape shape = {FRAMES, BINS, 1, FRAMES, BINS, 2, 4, 4, 1, 2, 3, 3, false};
 	float *pairs = convolve(w, 6, &shape, in), *planar = floats(2 * PIXELS);
 
 	for (size_t i = 0; i < 2 * PIXELS; i++)
