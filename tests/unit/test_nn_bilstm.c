@@ -220,10 +220,15 @@ int
 main(void)
 {
 	test_shapes(SP_PRECISION_F32);
-	test_shapes(SP_PRECISION_BF16);
 	test_directions();
 	test_stop();
 	test_refusals(SP_PRECISION_F32);
-	test_refusals(SP_PRECISION_BF16);
+	if (sp_nn_cpu_runs_bf16())
+	{
+		test_shapes(SP_PRECISION_BF16);
+		test_refusals(SP_PRECISION_BF16);
+	}
+	else
+		printf("# SKIP bf16: not on this CPU\n");
 	return check_report();
 }
