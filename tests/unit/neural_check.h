@@ -105,7 +105,10 @@ neural_song(const SpEnv *env, const SpModel *model, const SpNeuralConfig *cfg, c
 	if (st == SP_OK)
 		st = sp_separator_finish(s);
 	if (st == SP_OK)
+	{
 		neural_drain(s, cfg, out, frames, got);
+		st = sp_separator_finish(s);
+	}
 	if (st == SP_OK && *got == frames)
 	{
 		float *nowhere[MAX_STEMS] = {NULL};
