@@ -76,6 +76,13 @@ void *sp_alloc(const SpEnv *env, size_t n, size_t size);
 void *sp_calloc(const SpEnv *env, size_t n, size_t size);
 void sp_free(const SpEnv *env, void *p);
 
+/*
+ * Whether the system would still give the memory that libraries allocate for
+ * themselves.  oneDNN, FFTW and C++'s own library end the process, or write to
+ * address 0, when they get none; so we ask before we enter them.
+ */
+bool sp_can_enter_library(void);
+
 static inline bool
 sp_should_stop(const SpEnv *env)
 {

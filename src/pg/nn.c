@@ -128,8 +128,21 @@ is_kept(const SpModelRow *row)
 {
 	return kept != NULL && memcmp(&kept->row.id, &row->id, sizeof(row->id)) == 0 &&
 	       memcmp(kept->row.sha256, row->sha256, sizeof(row->sha256)) == 0 &&
-	       strcmp(kept->row.params, row->params) == 0 &&
+	       strcmp(kept->row.params, row->params) == 0 && kept->row.n_stems == row->n_stems &&
 	       kept->precision == sp_nn_setting_precision() && kept->threads == sp_nn_setting_threads();
+}
+
+/* What is stored is named as the row says, so the row must say what the network does. */
+static SpStatus
+check_stems(const SpModelRow *row, const SpModelSpec *spec, SpFault *fault)
+{
+	bool same = row->n_stems == spec->stems;
+
+	for (int i = 0; same && i < spec->stems; i++)
+		same = strcmp(row->stems[i], spec->names[i]) == 0;
+	return same ? SP_OK
+	            : sp_fault(fault, SP_ERR_BAD_DATA, NULL,
+	                       "Its row and its hyper-parameters name different stems.");
 }
 
 /* The row's hyper-parameters and tensors; rows are the user's, so all is checked again. */
@@ -147,6 +160,8 @@ read_model(Loaded *loaded, const SpModelRow *row, const SpTensorSource *tensors,
 		st = spec.architecture->resolve(tensors, &spec, fault);
 	if (st == SP_OK)
 		st = sp_model_spec_check(&spec, fault);
+	if (st == SP_OK)
+		st = check_stems(row, &spec, fault);
 	if (st == SP_OK)
 		st = sp_model_load(sp_pg_env_in(loaded->context), tensors, &spec, loaded->precision,
 		                   loaded->threads, &loaded->model, fault);
@@ -176,7 +191,7 @@ load(const SpModelRow *row)
 	tensors = sp_model_tensors(row);
 	st = read_model(loaded, row, tensors, &fault);
 	sp_model_check_tensors(tensors);
-	sp_pg_check(st, "model", &fault);
+	sp_pg_check(st, psprintf("model \"%s\"", row->name), &fault);
 	MemoryContextSwitchTo(context);
 	sp_pg_own(loaded->model, free_model);
 	MemoryContextSwitchTo(caller);

@@ -337,6 +337,8 @@ sp_separation_compute(SpSeparation *s, SpAudioTick tick, void *arg)
 	}
 	sp_pg_check(sp_separator_finish(s->engine), "separation", NULL);
 	drain(s);
+	/* what went wrong while the last stems were taken */
+	sp_pg_check(sp_separator_finish(s->engine), "separation", NULL);
 	if (s->written != s->source.frames)
 		elog(ERROR, "stems have " INT64_FORMAT " frames instead of " INT64_FORMAT, s->written,
 		     s->source.frames);

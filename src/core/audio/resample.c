@@ -51,7 +51,7 @@ sp_resampler_new(const SpEnv *env, int in_rate_hz, int out_rate_hz, int channels
 	if (in_rate_hz < 1 || in_rate_hz > MAX_RATE || out_rate_hz < 1 || out_rate_hz > MAX_RATE ||
 	    channels < 1 || channels > MAX_CHANNELS)
 		return SP_ERR_BAD_ARG;
-	r = sp_calloc(env, 1, sizeof(SpResampler));
+	r = sp_can_enter_library() ? sp_calloc(env, 1, sizeof(SpResampler)) : NULL;
 	if (r == NULL)
 		return SP_ERR_NO_MEMORY;
 	r->env = env;

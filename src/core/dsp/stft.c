@@ -133,8 +133,11 @@ make_plans(SpStft *s)
 	fftwf_iodim dim = {(int) s->size, 1, 1};
 	float *spectrum = sp_calloc(s->env, 2 * s->stride, sizeof(float));
 
-	if (spectrum == NULL)
+	if (spectrum == NULL || !sp_can_enter_library())
+	{
+		sp_free(s->env, spectrum);
 		return SP_ERR_NO_MEMORY;
+	}
 	s->forward = fftwf_plan_guru_split_dft_r2c(1, &dim, 0, NULL, s->frame, spectrum,
 	                                           spectrum + s->stride, FFTW_ESTIMATE);
 	s->inverse = fftwf_plan_guru_split_dft_c2r(1, &dim, 0, NULL, spectrum, spectrum + s->stride,

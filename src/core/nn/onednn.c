@@ -337,8 +337,10 @@ static SpStatus
 make_primitive(SpPrimitive *p)
 {
 	bool lstm = p->key.kind == SP_PRIMITIVE_LSTM;
-	SpStatus st = status_of(make_desc(p->nn, &p->key, &p->desc));
+	SpStatus st = SP_ERR_NO_MEMORY;
 
+	if (sp_can_enter_library())
+		st = status_of(make_desc(p->nn, &p->key, &p->desc));
 	p->in_argument = lstm ? DNNL_ARG_SRC_LAYER : DNNL_ARG_SRC;
 	p->out_argument = lstm ? DNNL_ARG_DST_LAYER : DNNL_ARG_DST;
 	if (st == SP_OK)
@@ -480,7 +482,7 @@ sp_packed_new(SpPrimitive *p, SpOperand operand, SpKernelLayout layout, const fl
 		return st;
 	packed->nn = p->nn;
 	packed->data = sp_calloc(p->nn->env, dnnl_memory_desc_get_size(wanted), 1);
-	if (packed->data == NULL)
+	if (packed->data == NULL || !sp_can_enter_library())
 		st = SP_ERR_NO_MEMORY;
 	if (st == SP_OK)
 		st = status_of(dnnl_memory_create(&packed->memory, wanted, p->nn->engine, packed->data));
@@ -521,6 +523,8 @@ sp_nn_new(const SpEnv *env, SpPrecision precision, int workers, SpNn **out)
 		return SP_ERR_BAD_ARG;
 	if (precision == SP_PRECISION_BF16 && !sp_nn_cpu_runs_bf16())
 		return SP_ERR_UNSUPPORTED;
+	if (!sp_can_enter_library())
+		return SP_ERR_NO_MEMORY;
 	sp_nn_enter_thread();
 	nn = sp_calloc(env, 1, sizeof(*nn));
 	if (nn == NULL)

@@ -272,14 +272,18 @@ resample_out(Neural *n, int stem, const float *in, size_t frames, size_t *total)
 	return st;
 }
 
-/* One more block of every stem from patches to the queues; at the very end, none. */
+/*
+ * One more block of every stem from patches to the queues, which may get
+ * nothing of it yet: resamplers keep the first ones back.  *some: there was one.
+ */
 static SpStatus
-fetch(Neural *n)
+fetch(Neural *n, bool *some)
 {
 	size_t got = sp_patches_pull(n->patches, n->stems, BLOCK);
 	size_t made = 0;
 	SpStatus st = SP_OK;
 
+	*some = got > 0;
 	if (got == 0 && !n->finished)
 		return SP_OK;
 	for (int i = 0; i < n->estimated && st == SP_OK; i++)
@@ -343,14 +347,11 @@ static size_t
 pull(SpSeparator *base, float *const *out, size_t max_frames)
 {
 	Neural *n = (Neural *) base;
-	size_t before, count;
+	bool some = !n->drained;
+	size_t count;
 
-	do
-	{
-		before = sp_fifo_queued(n->ready[0]);
-		if (n->status == SP_OK && before < max_frames && !n->drained)
-			n->status = fetch(n);
-	} while (n->status == SP_OK && sp_fifo_queued(n->ready[0]) > before);
+	while (n->status == SP_OK && some && sp_fifo_queued(n->ready[0]) < max_frames)
+		n->status = fetch(n, &some);
 	if (n->status == SP_OK && n->drained)
 		n->status = complete(n);
 	if (n->status != SP_OK)

@@ -53,6 +53,9 @@ sp_patches_new(const SpEnv *env, const SpModel *model, const SpPatchesConfig *cf
 		st = make_stem(p, &p->stems[i]);
 	if (st == SP_OK)
 		st = make_workers(p);
+	/* for what running a network takes */
+	if (st == SP_OK && !sp_can_enter_library())
+		st = SP_ERR_NO_MEMORY;
 	if (st != SP_OK)
 	{
 		sp_patches_free(p);

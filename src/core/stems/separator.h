@@ -57,7 +57,8 @@ SpStatus sp_separator_finish(SpSeparator *s);
 /*
  * Moves up to max_frames finished frames to out[stem], each interleaved; an
  * out[stem] may be NULL to drop that stem.  Answers how many; in the end as
- * many as were pushed.
+ * many as were pushed.  After an error, none: finish, which may be called
+ * again, answers which.
  */
 size_t sp_separator_pull(SpSeparator *s, float *const *out, size_t max_frames);
 
