@@ -38,17 +38,19 @@ sp_bits_of(float x)
 /*
  * e^x to 2 ulp: x = n ln 2 + r, |r| <= ln 2 / 2, the Taylor polynomial of e^r to
  * the 7th power (whose next term is below 6e-9), and 2^n put into the exponent.
- * Adding and taking away 1.5 * 2^23 rounds to an integer.
+ * Adding 1.5 * 2^23 rounds to an integer, which is then in the sum's last bits: no
+ * conversion, which would be undefined for a NaN.  e^NaN is NaN.
  */
 SP_INLINE float
 sp_exp(float x)
 {
 	const float round = 12582912.0f;
-	float n, r, p;
+	float sum, n, r, p;
 
 	x = x < -87.0f ? -87.0f : x;
 	x = x > 88.0f ? 88.0f : x;
-	n = (x * 1.44269504f + round) - round;
+	sum = x * 1.44269504f + round;
+	n = sum - round;
 	r = x - n * 0.693359375f;   /* ln 2 to 9 bits: the product is exact */
 	r = r + n * 2.12194440e-4f; /* what those 9 bits exceed ln 2 by */
 	p = 1.0f / 5040.0f;
@@ -59,7 +61,7 @@ sp_exp(float x)
 	p = p * r + 0.5f;
 	p = p * r + 1.0f;
 	p = p * r + 1.0f;
-	return p * sp_float_of((uint32_t) ((int32_t) n + 127) << 23);
+	return p * sp_float_of((sp_bits_of(sum) - sp_bits_of(round) + 127u) << 23);
 }
 
 SP_INLINE float
