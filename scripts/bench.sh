@@ -19,11 +19,12 @@ purpose() {
     sed -nE '/^(#!|\/\*|# shellcheck)/d; /^( \*|#)/!q; s/^( \*|#)[[:space:]]*//; /^tests\/bench\//d; p' "$1" | xargs -d '\n' | sed -E "s/\\?  .*/?/; s/[.:]( .*)?\$//; s/[.:] .*//"
 }
 
+# shellcheck disable=SC2046 # -l options are words
 compile() {
     local twins=()
     if compgen -G 'tests/twins/*.c' > /dev/null; then twins=(tests/twins/*.c); fi
     gcc -std=gnu11 -Wall -Wextra -O3 -fno-math-errno -fno-trapping-math -Isrc -Itests -o "$PIECES/$2" "$1" \
-        ${twins[@]+"${twins[@]}"} src/core/*.o src/core/*/*.o -lsndfile -lsoxr -lfftw3f -lfftw3 -lm
+        ${twins[@]+"${twins[@]}"} src/core/*.o src/core/*/*.o $(core_libs)
 }
 
 # run_piece FILE: its table into build/bench/NAME.md.
@@ -48,17 +49,17 @@ run_piece() {
     printf '\n'
 }
 
+# On the page in this order, others behind them.
+ORDER=(database neural neural_network quality separation queue audio bss_eval)
+
 page() {
     local piece
     printf '# Benchmarks\n\nWritten by `make bench`. One line below each table says on which machine. Nothing here is a promise for another.\n'
-    for piece in database quality separation queue audio bss_eval; do
+    for piece in "${ORDER[@]}"; do
         if [ -f $PIECES/$piece.md ]; then printf '\n'; cat $PIECES/$piece.md; fi
     done
     for piece in "$PIECES"/*.md; do
-        case $(basename "$piece" .md) in
-            database | quality | separation | queue | audio | bss_eval) ;;
-            *) printf '\n'; cat "$piece" ;;
-        esac
+        if [[ " ${ORDER[*]} " != *" $(basename "$piece" .md) "* ]]; then printf '\n'; cat "$piece"; fi
     done
 }
 

@@ -280,6 +280,9 @@ in_tap() {
 
 # --- the build --------------------------------------------------------------
 
+# What programs of the core are linked with; the Makefile says.
+core_libs() { sed -nE 's/^CORE_LIBS *= *//p' Makefile; }
+
 build() { make -j"$(nproc)" -s PG_CONFIG="$PG_CONFIG" all; }
 
 # Into the directories of pg_config, with sudo when they are not ours.
