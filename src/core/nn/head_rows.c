@@ -109,29 +109,47 @@ typedef struct Slice
 	size_t channels; /* of a pixel */
 	size_t first;
 	size_t count; /* LANES, or fewer at the end */
-	float scale[LANES], shift[LANES];
 } Slice;
 
 static Slice
-slice_of(const SpPointwise *op, size_t channels, size_t first)
+slice_of(size_t channels, size_t first)
 {
-	Slice s = {channels, first, channels - first < LANES ? channels - first : LANES, {0}, {0}};
+	return (Slice){channels, first, channels - first < LANES ? channels - first : LANES};
+}
 
-	for (size_t c = 0; c < LANES; c++)
-	{
-		s.scale[c] = op->scale != NULL && c < s.count ? op->scale[first + c] : 1.0f;
-		s.shift[c] = op->scale != NULL && c < s.count ? op->shift[first + c] : 0.0f;
-	}
-	return s;
+SP_INLINE void
+activate(SpActivation act, bool act_first, const float *scale, const float *shift,
+         float block[LANES][LANES])
+{
+	for (size_t k = 0; k < LANES; k++)
+		for (size_t c = 0; c < LANES; c++)
+			block[k][c] = sp_point(act, act_first, block[k][c], scale[c], shift[c]);
 }
 
 /*
- * The operation on LANES pixels from `pixel` on, as rows of one channel.  Of the
- * last pixels only n exist; the others give what comes.
+ * op of [pixel][channel of the slice].  A function of its own, so that what is around
+ * it is built once for each instruction set, and not once more for each activation.
+ */
+SP_CLONES static void
+activate_block(const SpPointwise *op, const Slice *s, float block[LANES][LANES])
+{
+	float scale[LANES], shift[LANES];
+
+	for (size_t c = 0; c < LANES; c++)
+	{
+		scale[c] = op->scale != NULL && c < s->count ? op->scale[s->first + c] : 1.0f;
+		shift[c] = op->scale != NULL && c < s->count ? op->shift[s->first + c] : 0.0f;
+	}
+	SP_POINT_SWITCH(op->act, op->act_first, activate, scale, shift, block);
+}
+
+/*
+ * The operation (NULL: none) on LANES pixels from `pixel` on, as rows of one
+ * channel.  Of the last pixels only n exist; the others give what comes.
  */
 SP_INLINE void
-load_block(SpActivation act, bool act_first, SpPrecision from, const Slice *s, const void *in,
-           size_t pixel, size_t n, Vec rows[LANES])
+load_block(const SpPointwise *op, SpPrecision from, const Slice *s, const void *in, size_t pixel,
+           size_t n, Vec rows[LANES])
 {
 	float block[LANES][LANES];
 
@@ -146,9 +164,8 @@ load_block(SpActivation act, bool act_first, SpPrecision from, const Slice *s, c
 			for (size_t c = 0; c < s->count; c++)
 				block[k][c] = load(from, in, (pixel + k) * s->channels + s->first + c);
 	}
-	for (size_t k = 0; k < LANES; k++)
-		for (size_t c = 0; c < LANES; c++)
-			block[k][c] = sp_point(act, act_first, block[k][c], s->scale[c], s->shift[c]);
+	if (op != NULL)
+		activate_block(op, s, block);
 	memcpy(rows, block, sizeof(block));
 	transpose(rows);
 }
@@ -156,18 +173,16 @@ load_block(SpActivation act, bool act_first, SpPrecision from, const Slice *s, c
 SP_INLINE void
 pack(SpPrecision from, const void *in, size_t pixels, size_t channels, float *row, size_t pitch)
 {
-	static const SpPointwise none = {0};
-
 	for (size_t first = 0; first < channels; first += LANES)
 	{
-		Slice s = slice_of(&none, channels, first);
+		Slice s = slice_of(channels, first);
 
 		for (size_t i = 0; i < pixels; i += LANES)
 		{
 			size_t n = pixels - i < LANES ? pixels - i : LANES;
 			Vec rows[LANES];
 
-			load_block(SP_ACT_NONE, false, from, &s, in, i, n, rows);
+			load_block(NULL, from, &s, in, i, n, rows);
 			for (size_t c = 0; c < s.count; c++)
 				memcpy(row + (first + c) * pitch + SP_HEAD_MARGIN + i, &rows[c], n * sizeof(float));
 		}
@@ -188,21 +203,20 @@ sp_head_pack(SpPrecision from, const void *in, size_t pixels, size_t channels, f
 #define HIGH_MIX 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
 
 SP_INLINE void
-pack_pair(SpActivation act, bool act_first, SpPrecision from, const SpPointwise *op,
-          const void *even, const void *odd, size_t pixels, size_t channels, float *row,
-          size_t pitch)
+pack_pair(SpPrecision from, const SpPointwise *op, const void *even, const void *odd, size_t pixels,
+          size_t channels, float *row, size_t pitch)
 {
 	for (size_t first = 0; first < channels; first += LANES)
 	{
-		Slice s = slice_of(op, channels, first);
+		Slice s = slice_of(channels, first);
 
 		for (size_t i = 0; i < pixels; i += LANES)
 		{
 			size_t n = pixels - i < LANES ? pixels - i : LANES;
 			Vec rows[2][LANES];
 
-			load_block(act, act_first, from, &s, even, i, n, rows[0]);
-			load_block(act, act_first, from, &s, odd, i, n, rows[1]);
+			load_block(op, from, &s, even, i, n, rows[0]);
+			load_block(op, from, &s, odd, i, n, rows[1]);
 			for (size_t c = 0; c < s.count; c++)
 			{
 				Vec mixed[2] = {__builtin_shufflevector(rows[0][c], rows[1][c], LOW_MIX),
@@ -215,28 +229,14 @@ pack_pair(SpActivation act, bool act_first, SpPrecision from, const SpPointwise 
 	}
 }
 
-SP_CLONES static void
-pack_pair_floats(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
-                 size_t channels, float *row, size_t pitch)
-{
-	SP_POINT_SWITCH(op->act, op->act_first, pack_pair, SP_PRECISION_F32, op, even, odd, pixels,
-	                channels, row, pitch);
-}
-
-SP_CLONES static void
-pack_pair_rounded(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
-                  size_t channels, float *row, size_t pitch)
-{
-	SP_POINT_SWITCH(op->act, op->act_first, pack_pair, SP_PRECISION_BF16, op, even, odd, pixels,
-	                channels, row, pitch);
-}
-
-void
+SP_CLONES void
 sp_head_pack_pair(const SpPointwise *op, const void *even, const void *odd, size_t pixels,
                   size_t channels, float *row, size_t pitch)
 {
-	(op->from == SP_PRECISION_BF16 ? pack_pair_rounded : pack_pair_floats)(op, even, odd, pixels,
-	                                                                       channels, row, pitch);
+	if (op->from == SP_PRECISION_BF16)
+		pack_pair(SP_PRECISION_BF16, op, even, odd, pixels, channels, row, pitch);
+	else
+		pack_pair(SP_PRECISION_F32, op, even, odd, pixels, channels, row, pitch);
 }
 
 /* --- transposed convolution -------------------------------------------------- */
@@ -273,24 +273,32 @@ gather(const SpHeadDeconv *in, size_t x, Vec acc[4][2])
 }
 
 SP_INLINE void
-finish_row(SpActivation act, bool act_first, const SpPointwise *op, const float *columns, size_t n,
-           float *out)
+finish(SpActivation act, bool act_first, const SpPointwise *op, const float columns[4][2 * LANES],
+       size_t n, float *even, float *odd)
 {
 	float scale = op->scale != NULL ? op->scale[0] : 1.0f;
 	float shift = op->scale != NULL ? op->shift[0] : 0.0f;
 
-	/* columns[2][2 * LANES]: even ones, odd ones */
-	for (size_t i = 0; i < n; i++)
-		out[2 * i] = sp_point(act, act_first, columns[i], scale, shift);
-	for (size_t i = 0; i < n; i++)
-		out[2 * i + 1] = sp_point(act, act_first, columns[2 * LANES + i], scale, shift);
+	for (size_t column = 0; column < 2; column++)
+		for (size_t i = 0; i < n; i++)
+			even[2 * i + column] = sp_point(act, act_first, columns[column][i], scale, shift);
+	for (size_t column = 0; column < 2; column++)
+		for (size_t i = 0; i < n; i++)
+			odd[2 * i + column] = sp_point(act, act_first, columns[2 + column][i], scale, shift);
 }
 
-SP_INLINE void
-deconv(SpActivation act, bool act_first, const SpHeadDeconv *in, const SpPointwise *op, float *even,
-       float *odd)
+/* columns[parity of row and column], n of each, after op into both rows of the output. */
+SP_CLONES static void
+finish_rows(const SpPointwise *op, const float columns[4][2 * LANES], size_t n, float *even,
+            float *odd)
 {
-	float columns[2][2][2 * LANES];
+	SP_POINT_SWITCH(op->act, op->act_first, finish, op, columns, n, even, odd);
+}
+
+SP_CLONES void
+sp_head_deconv(const SpHeadDeconv *in, const SpPointwise *act, float *even, float *odd)
+{
+	float columns[4][2 * LANES];
 
 	for (size_t x = 0; x < in->width; x += 2 * LANES)
 	{
@@ -301,23 +309,8 @@ deconv(SpActivation act, bool act_first, const SpHeadDeconv *in, const SpPointwi
 			acc[phase][0] = acc[phase][1] = (Vec){0} + in->bias;
 		gather(in, x, acc);
 		memcpy(columns, acc, sizeof(columns));
-		if (n == 2 * LANES)
-		{
-			finish_row(act, act_first, op, columns[0][0], 2 * LANES, even + 2 * x);
-			finish_row(act, act_first, op, columns[1][0], 2 * LANES, odd + 2 * x);
-		}
-		else
-		{
-			finish_row(act, act_first, op, columns[0][0], n, even + 2 * x);
-			finish_row(act, act_first, op, columns[1][0], n, odd + 2 * x);
-		}
+		finish_rows(act, columns, n, even + 2 * x, odd + 2 * x);
 	}
-}
-
-SP_CLONES void
-sp_head_deconv(const SpHeadDeconv *in, const SpPointwise *act, float *even, float *odd)
-{
-	SP_POINT_SWITCH(act->act, act->act_first, deconv, in, act, even, odd);
 }
 
 /* --- the last convolution ---------------------------------------------------- */
