@@ -181,14 +181,14 @@ like($said, qr/42704.*model "gone2" does not exist/, 'and the next time there is
 is(one($stored), 2, 'its stems stay');
 # in the midst of loading
 my %ends;
-for my $try (1 .. 6)
+for my $try (1 .. 10)
 {
 	one("SELECT spotai.model_import('" . ($full // tiny_model('tiny-2stems.npz')) . "', 'gone2')");
 	$s = session("SELECT count(*) FROM spotai.separate('$third', 2, 'gone2');\n");
-	sleep 0.04 * $try;
+	sleep 0.03 * $try;
 	one("SELECT spotai.model_drop('gone2')");
 	$said = result($s);
-	like($said, qr/^2$|42704|XX001/m, 'a model is dropped at some moment');
+	like($said, qr/^2$|42704/m, 'a model is dropped at some moment');
 	$ends{$said =~ /ERROR:  (\w+)/ ? $1 : 'none'}++;
 }
 note('errors: ', join ', ', map { "$_ $ends{$_} times" } sort keys %ends);
