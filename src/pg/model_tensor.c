@@ -251,12 +251,27 @@ typedef struct ModelTensors
 static void damaged(const ModelTensors *self, const char *detail, ...) pg_attribute_noreturn()
 	pg_attribute_printf(2, 3);
 
+static bool
+still_there(const ModelTensors *self)
+{
+	static SpQuery find = {
+		.text = "SELECT FROM spotai.model WHERE tenant_id = spotai.current_tenant() AND id = $1",
+		.nargs = 1,
+		.types = {UUIDOID},
+	};
+
+	return sp_pg_query(&find, (Datum[]){UUIDPGetDatum(&self->model_id)}, NULL, false) > 0;
+}
+
 static void
 damaged(const ModelTensors *self, const char *detail, ...)
 {
 	char sentence[512];
 	va_list args;
 
+	/* each query sees what others have committed by then */
+	if (!still_there(self))
+		sp_model_missing(self->name);
 	va_start(args, detail);
 	vsnprintf(sentence, sizeof(sentence), detail, args);
 	va_end(args);

@@ -18,28 +18,6 @@ install_spotai($node);
 
 sub one { return $node->safe_psql('postgres', $_[0]); }
 
-# A stereo WAV of 44.1 kHz: the same two seconds of chords and noise, over and over.
-sub write_song
-{
-	my ($path, $seconds) = @_;
-	my $seed = 1;
-	my $bar = '';
-	for my $n (0 .. 88199)
-	{
-		$seed = ($seed * 1103515245 + 12345) & 0x7fffffff;
-		my $hit = ($n % 22050) < 2000 ? ($seed / 0x7fffffff - 0.5) * 12000 : 0;
-		my $tone = 6000 * sin($n * 0.0157) + 3000 * sin($n * (0.047 + 1e-7 * ($n % 44100)));
-		$bar .= pack('s<2', $tone + $hit, $tone - $hit);
-	}
-	my $data = $bar x ($seconds / 2);
-	open my $fh, '>:raw', $path or die "$path: $!";
-	print $fh pack('a4Va4a4VvvVVvva4V', 'RIFF', 36 + length $data, 'WAVE', 'fmt ', 16, 1, 2, 44100, 176400, 4, 16,
-		'data', length $data), $data;
-	close $fh;
-	chmod 0644, $path;
-	return;
-}
-
 my $dir = PostgreSQL::Test::Utils::tempdir;
 chmod 0755, $dir;
 write_song("$dir/short.wav", 4);
