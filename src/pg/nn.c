@@ -10,6 +10,9 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <unistd.h>
 
 #include "storage/ipc.h"
@@ -88,6 +91,19 @@ free_model(void *model)
 	sp_model_free(model);
 }
 
+/*
+ * The library's kernels outlive their network in a cache of its own, and malloc
+ * keeps what lies below them: 108 MB of two stems, unless it is told.
+ */
+static void
+unload(Loaded *loaded)
+{
+	MemoryContextDelete(loaded->context);
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 /* Keep it no longer; whoever still uses it frees it in the end. */
 static void
 forget(void)
@@ -96,7 +112,7 @@ forget(void)
 
 	kept = NULL;
 	if (loaded != NULL && loaded->users == 0)
-		MemoryContextDelete(loaded->context);
+		unload(loaded);
 }
 
 static void
@@ -107,7 +123,7 @@ release(void *arg)
 	if (--loaded->users > 0)
 		return;
 	if (loaded != kept)
-		MemoryContextDelete(loaded->context);
+		unload(loaded);
 	else if (!keep_model)
 		forget();
 }
