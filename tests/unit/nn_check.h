@@ -78,19 +78,38 @@ nn_float_of_bf16(uint16_t x)
 	return value;
 }
 
-/* The largest distance from the sums, in their sizes; NaN is infinite. */
+/*
+ * The largest distance from the sums, in their sizes; NaN is infinite.  Beside it
+ * elements may be off by their rounding: half a unit of 8 bits, 2^-8.
+ */
 static inline double
-nn_distance(const float *got, const TwinSum *want, size_t n)
+nn_distance(SpPrecision precision, const void *got, const TwinSum *want, size_t n)
 {
 	double worst = 0;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		double d = fabs(got[i] - want[i].value) / (want[i].size > 0 ? want[i].size : 1);
+		bool rounded = precision == SP_PRECISION_BF16;
+		double value =
+			rounded ? nn_float_of_bf16(((const uint16_t *) got)[i]) : ((const float *) got)[i];
+		double off = fabs(value - want[i].value) - (rounded ? 0x1.01p-8 : 0) * fabs(want[i].value);
+		double d = off / (want[i].size > 0 ? want[i].size : 1);
 
 		worst = d <= worst ? worst : isnan(d) ? INFINITY : d;
 	}
 	return worst;
+}
+
+/* n numbers of either precision as floats; the caller frees. */
+static inline float *
+nn_floats(SpPrecision precision, const void *x, size_t n)
+{
+	float *out = nn_malloc(n, sizeof(float));
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = precision == SP_PRECISION_BF16 ? nn_float_of_bf16(((const uint16_t *) x)[i])
+		                                        : ((const float *) x)[i];
+	return out;
 }
 
 #endif /* NN_CHECK_H */

@@ -19,6 +19,7 @@ static void
 check_conv(SpNn *nn, const SpConvShape *s, SpKernelLayout layout, bool with_bias)
 {
 	SpPrecision precision = sp_nn_precision(nn);
+	SpPrecision out = s->elements_out ? precision : SP_PRECISION_F32;
 	size_t ins = (size_t) s->in_height * (size_t) s->in_width * (size_t) s->in_channels;
 	size_t outs = (size_t) s->out_height * (size_t) s->out_width * (size_t) s->out_channels;
 	size_t taps = (size_t) s->kernel_height * (size_t) s->kernel_width * (size_t) s->in_channels *
@@ -36,7 +37,7 @@ check_conv(SpNn *nn, const SpConvShape *s, SpKernelLayout layout, bool with_bias
 	if (layer != NULL)
 	{
 		CHECK(sp_layer_run(layer, sp_nn_workers(nn) - 1, elements, got) == SP_OK);
-		distance = nn_distance(got, want, outs);
+		distance = nn_distance(out, got, want, outs);
 	}
 	CHECK(distance <= NN_SUM_TOLERANCE);
 	if (!(distance <= NN_SUM_TOLERANCE))
@@ -86,6 +87,7 @@ check_random_convs(SpNn *nn)
 			.kernel_width = nn_between(1, 5),
 			.stride = nn_between(1, 3),
 			.dilation = nn_between(1, 3),
+			.elements_out = i % 5 < 2,
 		};
 
 		/* `same`: the size of the input, divided by the stride and rounded up */
@@ -105,7 +107,7 @@ check_spleeter_convs(SpNn *nn)
 
 	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
 	{
-		SpConvShape s = {16, 24, channels[i][0], 8, 12, channels[i][1], 5, 5, 2, 1, 1, 1, false};
+		SpConvShape s = {16, 24, channels[i][0], 8, 12, channels[i][1], 5, 5, 2, 1, 1, 1, true};
 
 		check_conv(nn, &s, SP_KERNEL_HWIO, true);
 		/* the smallest image that halves */
@@ -117,44 +119,53 @@ check_spleeter_convs(SpNn *nn)
 
 /* --- transposed convolution --------------------------------------------------- */
 
-/* Sample (y, x) of channel c in the planes that sp_deconv_run gives. */
-static float
-of_planes(const float *planes, const SpDeconvShape *s, size_t y, size_t x, size_t c)
+/* Where the planes that sp_deconv_run gives have sample (y, x) of channel c. */
+static size_t
+in_planes(const SpDeconvShape *s, size_t y, size_t x, size_t c)
 {
 	size_t plane = (y % 2) * 2 + x % 2, height = (size_t) s->in_height;
 
-	return planes[((plane * height + y / 2) * (size_t) s->in_width + x / 2) *
-	                  (size_t) s->out_channels +
-	              c];
+	return ((plane * height + y / 2) * (size_t) s->in_width + x / 2) * (size_t) s->out_channels + c;
+}
+
+/* The twin's image, in the order of planes; the caller frees. */
+static TwinSum *
+want_planes(const SpDeconvShape *s, const float *weights, const float *bias, const float *in)
+{
+	size_t height = 2 * (size_t) s->in_height, width = 2 * (size_t) s->in_width;
+	size_t channels = (size_t) s->out_channels;
+	TwinSum *image = nn_malloc(height * width * channels, sizeof(TwinSum)), *from = image;
+	TwinSum *planes = nn_malloc(height * width * channels, sizeof(TwinSum));
+
+	twin_deconv(s, weights, bias, in, image);
+	for (size_t y = 0; y < height; y++)
+		for (size_t x = 0; x < width; x++)
+			for (size_t c = 0; c < channels; c++)
+				planes[in_planes(s, y, x, c)] = *from++;
+	free(image);
+	return planes;
 }
 
 static void
 check_deconv(SpNn *nn, const SpDeconvShape *s, bool with_bias)
 {
 	SpPrecision precision = sp_nn_precision(nn);
+	SpPrecision out = s->elements_out ? precision : SP_PRECISION_F32;
 	size_t pixels = (size_t) s->in_height * (size_t) s->in_width;
 	size_t ins = pixels * (size_t) s->in_channels, outs = 4 * pixels * (size_t) s->out_channels;
 	size_t taps = (size_t) (s->kernel * s->kernel * s->in_channels * s->out_channels);
 	float *in = nn_random(ins, 2, precision), *weights = nn_random(taps, 1, precision);
 	float *bias = nn_random((size_t) s->out_channels, 1, SP_PRECISION_F32);
-	float *planes = nn_malloc(outs, sizeof(float)), *got = nn_malloc(outs, sizeof(float));
-	TwinSum *want = nn_malloc(outs, sizeof(TwinSum));
-	void *elements = nn_elements(precision, in, ins);
+	void *got = nn_malloc(outs, sizeof(float)), *elements = nn_elements(precision, in, ins);
+	TwinSum *want = want_planes(s, weights, with_bias ? bias : NULL, in);
 	SpDeconv *deconv = NULL;
 	double distance = INFINITY;
 
-	twin_deconv(s, weights, with_bias ? bias : NULL, in, want);
 	CHECK(sp_deconv_new(nn, s, weights, with_bias ? bias : NULL, &deconv) == SP_OK);
 	if (deconv != NULL)
 	{
-		float *to = got;
-
-		CHECK(sp_deconv_run(deconv, 0, elements, planes) == SP_OK);
-		for (size_t y = 0; y < 2 * (size_t) s->in_height; y++)
-			for (size_t x = 0; x < 2 * (size_t) s->in_width; x++)
-				for (size_t c = 0; c < (size_t) s->out_channels; c++)
-					*to++ = of_planes(planes, s, y, x, c);
-		distance = nn_distance(got, want, outs);
+		CHECK(sp_deconv_run(deconv, 0, elements, got) == SP_OK);
+		distance = nn_distance(out, got, want, outs);
 	}
 	CHECK(distance <= NN_SUM_TOLERANCE);
 	if (!(distance <= NN_SUM_TOLERANCE))
@@ -165,7 +176,6 @@ check_deconv(SpNn *nn, const SpDeconvShape *s, bool with_bias)
 	free(in);
 	free(weights);
 	free(bias);
-	free(planes);
 	free(got);
 	free(want);
 	free(elements);
@@ -190,7 +200,7 @@ check_deconvs(SpNn *nn)
 	for (int i = 0; i < 6; i++)
 	{
 		static const int channels[][2] = {{48, 16}, {64, 33}, {1, 1}, {3, 17}, {17, 3}, {32, 1}};
-		SpDeconvShape s = {6, 10, channels[i][0], channels[i][1], 5, 1, false};
+		SpDeconvShape s = {6, 10, channels[i][0], channels[i][1], 5, 1, true};
 
 		check_deconv(nn, &s, true);
 	}
@@ -215,7 +225,8 @@ check_linear(SpNn *nn, int rows, int in_size, int out_size, bool with_bias)
 	CHECK(sp_linear_new(nn, rows, in_size, out_size, weights, with_bias ? bias : NULL, &layer) ==
 	      SP_OK);
 	CHECK(layer != NULL && sp_layer_run(layer, 0, elements, got) == SP_OK);
-	CHECK_NEAR(layer == NULL ? INFINITY : nn_distance(got, want, outs), 0, NN_SUM_TOLERANCE);
+	CHECK_NEAR(layer == NULL ? INFINITY : nn_distance(SP_PRECISION_F32, got, want, outs), 0,
+	           NN_SUM_TOLERANCE);
 	sp_layer_free(layer);
 	free(in);
 	free(weights);
@@ -328,6 +339,35 @@ check_refusals(SpNn *nn)
 	sp_deconv_free(NULL);
 }
 
+/* Layers of one shape share a primitive, whatever lies behind the shape's last field. */
+static void
+check_sharing(SpNn *nn)
+{
+	static const float weights[16] = {0};
+	long first = 0;
+
+	for (int i = 0; i < 2; i++)
+	{
+		SpLayer *layer = NULL;
+		SpConvShape s;
+
+		memset(&s, i == 0 ? 0x5A : 0xA5, sizeof(s));
+		s.in_height = s.in_width = s.out_height = s.out_width = 97;
+		s.in_channels = s.out_channels = s.kernel_height = s.kernel_width = 1;
+		s.stride = s.dilation = 1;
+		s.pad_top = s.pad_left = 0;
+		s.elements_out = true;
+		check_allocs_left = 1000;
+		CHECK(sp_conv_new(nn, &s, weights, SP_KERNEL_HWIO, NULL, &layer) == SP_OK);
+		if (i == 0)
+			first = check_allocs_left;
+		else
+			CHECK(check_allocs_left > first);
+		sp_layer_free(layer);
+	}
+	check_allocs_left = -1;
+}
+
 static void
 check_precision(SpPrecision precision)
 {
@@ -343,6 +383,7 @@ check_precision(SpPrecision precision)
 	check_spleeter_convs(nn);
 	check_deconvs(nn);
 	check_recurrent(nn);
+	check_sharing(nn);
 	check_refusals(nn);
 	sp_nn_free(nn);
 }

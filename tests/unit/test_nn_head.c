@@ -20,7 +20,8 @@ typedef struct Case
 {
 	SpHeadShape shape;
 	SpHeadWeights w;
-	float *skip, *planes, *mix;
+	float *skip, *planes, *mix;            /* what the twin reads */
+	void *skip_elements, *planes_elements; /* the same in shape.from */
 	size_t outs;
 } Case;
 
@@ -38,16 +39,19 @@ random_pointwise(SpActivation act, bool act_first, bool affine, int channels)
 }
 
 static Case
-make_case(int height, int width, int skips, int ups, SpActivation act, bool act_first, bool affine)
+make_case(const SpHeadShape *shape, SpActivation act, bool act_first, bool affine)
 {
-	Case c = {.shape = {height, width, skips, ups}};
-	size_t pixels = (size_t) height * (size_t) width;
+	Case c = {.shape = *shape};
+	int skips = shape->skip_channels, ups = shape->up_channels;
+	size_t pixels = (size_t) shape->height * (size_t) shape->width;
 	/* so that outputs stay of order 1, whatever the channels */
 	float scale = 1.0f / sqrtf((float) (skips + ups));
 
 	c.outs = 8 * pixels;
-	c.skip = nn_random(pixels * (size_t) skips, 2, SP_PRECISION_F32);
-	c.planes = nn_random(pixels * (size_t) ups, 2, SP_PRECISION_F32);
+	c.skip = nn_random(pixels * (size_t) skips, 2, shape->from);
+	c.planes = nn_random(pixels * (size_t) ups, 2, shape->from);
+	c.skip_elements = nn_elements(shape->from, c.skip, pixels * (size_t) skips);
+	c.planes_elements = nn_elements(shape->from, c.planes, pixels * (size_t) ups);
 	c.mix = nn_random(c.outs, 3, SP_PRECISION_F32);
 	c.w.up = random_pointwise(act, act_first, affine, ups);
 	c.w.deconv = nn_random(25 * (size_t) (skips + ups), scale, SP_PRECISION_F32);
@@ -64,6 +68,8 @@ free_case(Case *c)
 {
 	free(c->skip);
 	free(c->planes);
+	free(c->skip_elements);
+	free(c->planes_elements);
 	free(c->mix);
 	free((float *) c->w.up.scale);
 	free((float *) c->w.up.shift);
@@ -94,10 +100,10 @@ check_case(const Case *c, SpHeadRoom *room)
 
 	CHECK(sp_head_new(&check_env, &c->shape, &c->w, &head) == SP_OK);
 	twin_head(&c->shape, &c->w, c->skip, c->planes, NULL, want);
-	sp_head_run(head, room, c->skip, c->planes, NULL, got);
+	sp_head_run(head, room, c->skip_elements, c->planes_elements, NULL, got);
 	logits = distance(got, want, c->outs);
 	twin_head(&c->shape, &c->w, c->skip, c->planes, c->mix, want);
-	sp_head_run(head, room, c->skip, c->planes, c->mix, got);
+	sp_head_run(head, room, c->skip_elements, c->planes_elements, c->mix, got);
 	masked = distance(got, want, c->outs);
 	if (!(logits <= HEAD_TOLERANCE && masked <= HEAD_TOLERANCE))
 		printf("# head %dx%d, %d + %d channels, activation %d: %g, %g\n", c->shape.height,
@@ -114,17 +120,22 @@ static void
 check_shape(int height, int width, int skips, int ups, SpActivation act, bool act_first,
             bool affine)
 {
-	Case first = make_case(height, width, skips, ups, act, act_first, affine);
-	Case second = make_case(height, width, skips, ups, act, act_first, affine);
-	SpHeadRoom *room = NULL;
+	for (int i = 0; i < 2; i++)
+	{
+		SpHeadShape shape = {height, width, skips, ups,
+		                     i == 0 ? SP_PRECISION_F32 : SP_PRECISION_BF16};
+		Case first = make_case(&shape, act, act_first, affine);
+		Case second = make_case(&shape, act, act_first, affine);
+		SpHeadRoom *room = NULL;
 
-	CHECK(sp_head_room_new(&check_env, &first.shape, &room) == SP_OK);
-	check_case(&first, room);
-	/* nothing of the first is left in the room */
-	check_case(&second, room);
-	sp_head_room_free(room);
-	free_case(&first);
-	free_case(&second);
+		CHECK(sp_head_room_new(&check_env, &shape, &room) == SP_OK);
+		check_case(&first, room);
+		/* nothing of the first is left in the room */
+		check_case(&second, room);
+		sp_head_room_free(room);
+		free_case(&first);
+		free_case(&second);
+	}
 }
 
 static void
@@ -148,7 +159,8 @@ check_shapes(void)
 static void
 check_refusals(void)
 {
-	Case c = make_case(4, 6, 2, 3, SP_ACT_RELU, true, true);
+	SpHeadShape good = {4, 6, 2, 3, SP_PRECISION_F32};
+	Case c = make_case(&good, SP_ACT_RELU, true, true);
 	SpHead *head = NULL;
 	SpHeadRoom *room = NULL;
 

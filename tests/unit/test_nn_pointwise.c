@@ -188,7 +188,8 @@ typedef struct Pass
 {
 	SpPointwise op;
 	size_t channels;
-	float *in;
+	float *in;      /* what the twin reads */
+	void *elements; /* the same in op.from */
 } Pass;
 
 /* Compares pixel `pixel` of the image with the operation on x[channels]. */
@@ -215,12 +216,11 @@ wrong_in_pixel(const Pass *p, const Image *image, size_t pixel, const float *x)
 }
 
 static Pass
-random_pass(SpActivation act, bool act_first, bool affine, size_t channels, size_t values)
+random_pass(SpPointwise op, bool affine, size_t channels, size_t values)
 {
-	Pass p = {{act, act_first, NULL, NULL, SP_PRECISION_F32},
-	          channels,
-	          nn_random(values, 4, SP_PRECISION_F32)};
+	Pass p = {op, channels, nn_random(values, 4, op.from), NULL};
 
+	p.elements = nn_elements(op.from, p.in, values);
 	if (affine)
 	{
 		p.op.scale = nn_random(channels, 1, SP_PRECISION_F32);
@@ -233,6 +233,7 @@ static void
 free_pass(Pass *p)
 {
 	free(p->in);
+	free(p->elements);
 	free((float *) p->op.scale);
 	free((float *) p->op.shift);
 }
@@ -243,7 +244,7 @@ check_run(Pass *p, SpPrecision precision, size_t pixels, size_t stride, size_t o
 	Image image = make_image(precision, pixels, stride, offset);
 	size_t wrong = 0;
 
-	sp_pointwise_run(&p->op, p->in, pixels, p->channels, &image.to);
+	sp_pointwise_run(&p->op, p->elements, pixels, p->channels, &image.to);
 	for (size_t i = 0; i < pixels; i++)
 		wrong += wrong_in_pixel(p, &image, i, p->in + i * p->channels);
 	if (wrong > 0)
@@ -260,7 +261,7 @@ check_join(Pass *p, SpPrecision precision, size_t height, size_t width, size_t s
 	Image image = make_image(precision, 4 * height * width, stride, offset);
 	size_t wrong = 0;
 
-	sp_pointwise_join(&p->op, p->in, height, width, p->channels, &image.to);
+	sp_pointwise_join(&p->op, p->elements, height, width, p->channels, &image.to);
 	for (size_t y = 0; y < 2 * height; y++)
 		for (size_t x = 0; x < 2 * width; x++)
 		{
@@ -276,35 +277,52 @@ check_join(Pass *p, SpPrecision precision, size_t height, size_t width, size_t s
 	free(image.bytes);
 }
 
+/* Random images of this many channels, to both precisions. */
+static void
+check_channels(SpPointwise op, bool affine, size_t n)
+{
+	size_t height = 1 + check_random() % 3, width = 1 + check_random() % 7;
+	Pass p = random_pass(op, affine, n, 4 * height * width * n);
+
+	for (int i = 0; i < 2; i++)
+	{
+		SpPrecision to = i == 0 ? SP_PRECISION_F32 : SP_PRECISION_BF16;
+		size_t extra = check_random() % 20, offset = check_random() % (extra + 1);
+
+		check_run(&p, to, 4 * height * width, n, 0);
+		check_run(&p, to, 4 * height * width, n + extra, offset);
+		check_join(&p, to, height, width, n, 0);
+		check_join(&p, to, height, width, n + extra, offset);
+	}
+	free_pass(&p);
+}
+
 static void
 check_passes(void)
 {
 	static const size_t channels[] = {1,  2,   3,   7,   16,  17,  32,   64,
 	                                  85, 256, 511, 512, 513, 600, 1024, 1537};
-	int act = 0;
 
 	for (size_t i = 0; i < sizeof(channels) / sizeof(channels[0]); i++)
-		for (int variant = 0; variant < 12; variant++)
-		{
-			size_t n = channels[i], height = 1 + check_random() % 3, width = 1 + check_random() % 7;
-			SpPrecision precision = variant % 2 ? SP_PRECISION_BF16 : SP_PRECISION_F32;
-			size_t extra = check_random() % 20, offset = check_random() % (extra + 1);
-			Pass p = random_pass((SpActivation) (act++ % (SP_ACT_TANH + 1)), variant / 2 % 2 == 0,
-			                     variant % 3 != 0, n, 4 * height * width * n);
+		for (int act = SP_ACT_NONE; act <= SP_ACT_TANH; act++)
+			for (int variant = 0; variant < 4; variant++)
+			{
+				SpPointwise op = {.act = (SpActivation) act, .act_first = variant % 2};
 
-			check_run(&p, precision, 4 * height * width, n, 0);
-			check_run(&p, precision, 4 * height * width, n + extra, offset);
-			check_join(&p, precision, height, width, n, 0);
-			check_join(&p, precision, height, width, n + extra, offset);
-			free_pass(&p);
-		}
-	for (act = SP_ACT_NONE; act <= SP_ACT_TANH; act++)
-		for (int variant = 0; variant < 8; variant++)
+				op.from = (variant + act) / 2 % 2 ? SP_PRECISION_BF16 : SP_PRECISION_F32;
+				check_channels(op, (variant + act + (int) i) % 3 != 0, channels[i]);
+			}
+	for (int act = SP_ACT_NONE; act <= SP_ACT_TANH; act++)
+		for (int variant = 0; variant < 16; variant++)
 		{
-			Pass p = random_pass((SpActivation) act, variant % 2, variant / 2 % 2, 5, 5 * 103);
+			SpPointwise op = {.act = (SpActivation) act, .act_first = variant % 2};
+			SpPrecision to = variant / 4 % 2 ? SP_PRECISION_BF16 : SP_PRECISION_F32;
+			Pass p;
 
-			check_run(&p, variant / 4 ? SP_PRECISION_BF16 : SP_PRECISION_F32, 103, 5, 0);
-			check_run(&p, variant / 4 ? SP_PRECISION_BF16 : SP_PRECISION_F32, 103, 9, 4);
+			op.from = variant / 8 ? SP_PRECISION_BF16 : SP_PRECISION_F32;
+			p = random_pass(op, variant / 2 % 2, 5, 5 * 103);
+			check_run(&p, to, 103, 5, 0);
+			check_run(&p, to, 103, 9, 4);
 			free_pass(&p);
 		}
 }

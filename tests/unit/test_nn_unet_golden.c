@@ -381,7 +381,7 @@ sdr(const float *want, const float *got, size_t n)
 	return 10 * log10(energy / error);
 }
 
-/* bf16 has 8 bits, so each rounding is 2^-9 at most: 54 dB; a dozen layers lose some more. */
+/* bf16 has 8 bits, so a rounding is 2^-8 at most, about 56 dB; two dozen of them lose some more. */
 static void
 check_bf16(const char *model_name, const SpleeterSource *model, const float *mix, const float *f32,
            SpModelSpec *spec)

@@ -110,7 +110,9 @@ sp_conv_new(SpNn *nn, const SpConvShape *shape, const float *weights, SpKernelLa
 		return SP_ERR_BAD_ARG;
 	memset(&recipe.key, 0, sizeof(recipe.key));
 	recipe.key.kind = SP_PRIMITIVE_CONV;
-	recipe.key.as.conv = *shape;
+	/* by fields, because keys are compared by bytes: what lies behind the last one stays 0 */
+	memcpy(&recipe.key.as.conv, shape, offsetof(SpConvShape, elements_out));
+	recipe.key.as.conv.elements_out = shape->elements_out;
 	return layer_new(nn, &recipe, out);
 }
 

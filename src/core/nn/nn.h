@@ -73,9 +73,9 @@ void sp_nn_enter_thread(void);
 
 /*
  * A layer with its weights: elements in, floats out (or elements, where it was
- * made so), of the sizes it was made for.  Weights and biases are copied; a bias may be NULL.  Making one answers
- * SP_ERR_BAD_ARG when the sizes are impossible, SP_ERR_NO_MEMORY; running one
- * SP_ERR_NO_MEMORY.
+ * made so), of the sizes it was made for.  Weights and biases are copied; a
+ * bias may be NULL.  Making one answers SP_ERR_BAD_ARG when the sizes are
+ * impossible, SP_ERR_NO_MEMORY; running one SP_ERR_NO_MEMORY.
  */
 typedef struct SpLayer SpLayer;
 
@@ -97,7 +97,7 @@ typedef struct SpConvShape
 	int stride;
 	int dilation;          /* 1: dense */
 	int pad_top, pad_left; /* what lies beyond the other edges follows from the sizes */
-	bool elements_out;     /* what comes out is rounded to elements: half the memory to move */
+	bool elements_out; /* what comes out is rounded to elements: half the memory to move; last */
 } SpConvShape;
 
 /* [in_height][in_width][in_channels] to [out_height][out_width][out_channels]; bias[out_channels]. */
