@@ -32,17 +32,15 @@ check_round_trip(void)
 {
 	static const char *const texts[] = {
 		"{\"stems\": [\"vocals\", \"accompaniment\"], \"sample_rate_hz\": 44100, "
-		"\"fft_size\": 4096, \"hop\": 1024, \"frames\": 512, \"bins\": 1024, \"encoder\": "
-	    "\"leaky_relu\", "
-		"\"decoder\": \"relu\", \"mask\": \"sigmoid\"}",
+		"\"fft_size\": 4096, \"hop\": 1024, \"frames\": 512, \"bins\": 1024, "
+		"\"encoder\": \"leaky_relu\", \"decoder\": \"relu\", \"mask\": \"sigmoid\"}",
 		"{\"stems\": [\"a\", \"b0\", \"c_1\", \"d\", \"e\", \"f\", \"g\", "
-		"\"h234567890123456789012345678901\"], \"sample_rate_hz\": 8000, \"fft_size\": 64, "
-		"\"hop\": 16, \"frames\": 16, \"bins\": 16, \"encoder\": \"elu\", \"decoder\": \"tanh\", "
-		"\"mask\": \"softmax\"}",
-		"{\"stems\": [\"vocals\"], \"sample_rate_hz\": 192000, \"fft_size\": 65536, "
-		"\"hop\": 16384, "
-		"\"frames\": 8192, \"bins\": 32769, \"encoder\": \"sigmoid\", \"decoder\": \"tanh\", "
-		"\"mask\": \"relu\"}",
+		"\"h234567890123456789012345678901\"], \"sample_rate_hz\": 8000, "
+		"\"fft_size\": 64, \"hop\": 16, \"frames\": 16, \"bins\": 16, "
+		"\"encoder\": \"elu\", \"decoder\": \"tanh\", \"mask\": \"softmax\"}",
+		"{\"stems\": [\"vocals\"], \"sample_rate_hz\": 192000, "
+		"\"fft_size\": 65536, \"hop\": 16384, \"frames\": 8192, \"bins\": 32769, "
+		"\"encoder\": \"sigmoid\", \"decoder\": \"tanh\", \"mask\": \"relu\"}",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
