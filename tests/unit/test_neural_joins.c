@@ -24,13 +24,12 @@
 
 #include <sndfile.h>
 
-#define RATE   44100
-#define FFT    512
-#define HOP    128
-#define FRAMES 512 /* of a patch */
-#define SHIFT  100 /* frames */
-#define EDGE \
-	32 /* hops that are left out at both ends: beginning and ending are changes of their own */
+#define RATE    44100
+#define FFT     512
+#define HOP     128
+#define FRAMES  512 /* of a patch */
+#define SHIFT   100 /* frames */
+#define EDGE    32  /* hops at both ends: beginning and ending are changes of their own */
 #define TONE_HZ 1000.0
 
 static const int filters[6] = {4, 6, 8, 10, 12, 14};
