@@ -320,7 +320,8 @@ masks_of(const Patch *p, size_t frame, const float *masks[MAX_STEMS][2])
 static bool
 filter_patch(const Patch *p, SpEm *em, double *signal, double *error)
 {
-	static float out[2][2 * MAX_ROW], work[6 * MAX_ROW];
+	static float out[2][2 * MAX_ROW];
+	static double work[6 * MAX_ROW];
 	float *rows[2] = {out[0], out[1]};
 	bool clear = true;
 
@@ -411,11 +412,11 @@ main(void)
 	test_soft();
 	test_extend();
 	test_apply();
-	test_em(false, 1.0f, 80.0);
-	test_em(false, 1000.0f, 80.0);
-	test_em(false, 1e-3f, 80.0);
-	test_em(true, 1000.0f, 60.0);
-	test_em(true, 1e-3f, 60.0);
+	test_em(false, 1.0f, 100.0);
+	test_em(false, 1000.0f, 100.0);
+	test_em(false, 1e-3f, 100.0);
+	test_em(true, 1000.0f, 100.0);
+	test_em(true, 1e-3f, 100.0);
 	test_em_no_memory();
 	return check_report();
 }
