@@ -5,6 +5,10 @@
  * All loops run along bins.  A Hermitian 2x2 matrix is four rows: both
  * diagonal entries, and the real and imaginary part of the upper right one.
  *
+ * Covariances are computed in double: a sound that is the same in both channels
+ * has a matrix of rank 1, which only the regularisation of 3e-4 makes invertible,
+ * and next to a power of 100 a float loses that.
+ *
  * SPDX-License-Identifier: PostgreSQL
  */
 #include "core/stems/em.h"
@@ -22,8 +26,8 @@ struct SpEm
 	size_t bins;
 	size_t stride;
 	float scale;
-	float *space; /* [stems][4][stride] covariances */
-	float *power; /* [stems][stride] sum of powers */
+	double *space; /* [stems][4][stride] covariances */
+	double *power; /* [stems][stride] sum of powers */
 };
 
 SpStatus
@@ -38,8 +42,8 @@ sp_em_new(const SpEnv *env, size_t stems, size_t bins, size_t stride, SpEm **out
 	em->stems = stems;
 	em->bins = bins;
 	em->stride = stride;
-	em->space = sp_calloc(env, stems * 4 * stride, sizeof(float));
-	em->power = sp_calloc(env, stems * stride, sizeof(float));
+	em->space = sp_calloc(env, stems * 4 * stride, sizeof(double));
+	em->power = sp_calloc(env, stems * stride, sizeof(double));
 	if (em->space == NULL || em->power == NULL)
 	{
 		sp_em_free(em);
@@ -63,28 +67,28 @@ void
 sp_em_begin(SpEm *em, float scale)
 {
 	em->scale = scale;
-	memset(em->space, 0, em->stems * 4 * em->stride * sizeof(float));
-	memset(em->power, 0, em->stems * em->stride * sizeof(float));
+	memset(em->space, 0, em->stems * 4 * em->stride * sizeof(double));
+	memset(em->power, 0, em->stems * em->stride * sizeof(double));
 }
 
 /* Adds the outer product of the masked spectra of one stem, and its power. */
 SP_CLONES static void
-observe(float *restrict space, float *restrict power, const float *restrict left,
+observe(double *restrict space, double *restrict power, const float *restrict left,
         const float *restrict right, const float *restrict m0, const float *restrict m1,
         float scale, size_t bins, size_t stride)
 {
 	for (size_t i = 0; i < bins; i++)
 	{
 		float a = scale * m0[i], b = scale * m1[i];
-		float lr = a * left[i], li = a * left[stride + i];
-		float rr = b * right[i], ri = b * right[stride + i];
-		float ll = lr * lr + li * li, rrr = rr * rr + ri * ri;
+		double lr = a * left[i], li = a * left[stride + i];
+		double rr = b * right[i], ri = b * right[stride + i];
+		double ll = lr * lr + li * li, rrr = rr * rr + ri * ri;
 
 		space[i] += ll;
 		space[stride + i] += rrr;
 		space[2 * stride + i] += lr * rr + li * ri;
 		space[3 * stride + i] += li * rr - lr * ri;
-		power[i] += 0.5f * (ll + rrr);
+		power[i] += 0.5 * (ll + rrr);
 	}
 }
 
@@ -108,22 +112,23 @@ sp_em_end(SpEm *em)
 
 /* power[bins] of a stem in this frame: the mean over both channels. */
 SP_CLONES static void
-power_of(float *restrict power, const float *restrict left, const float *restrict right,
+power_of(double *restrict power, const float *restrict left, const float *restrict right,
          const float *restrict m0, const float *restrict m1, float scale, size_t bins,
          size_t stride)
 {
 	for (size_t i = 0; i < bins; i++)
 	{
 		float a = scale * m0[i], b = scale * m1[i];
+		double lr = a * left[i], li = a * left[stride + i];
+		double rr = b * right[i], ri = b * right[stride + i];
 
-		power[i] = 0.5f * (a * a * (left[i] * left[i] + left[stride + i] * left[stride + i]) +
-		                   b * b * (right[i] * right[i] + right[stride + i] * right[stride + i]));
+		power[i] = 0.5 * (lr * lr + li * li + rr * rr + ri * ri);
 	}
 }
 
 /* total[4][stride] += power * space */
 SP_CLONES static void
-add_model(float *restrict total, const float *restrict space, const float *restrict power,
+add_model(double *restrict total, const double *restrict space, const double *restrict power,
           size_t bins, size_t stride)
 {
 	for (size_t k = 0; k < 4; k++)
@@ -133,46 +138,46 @@ add_model(float *restrict total, const float *restrict space, const float *restr
 
 /* out = power * space * inverse(total) * x, complex 2x2 by 2. */
 SP_CLONES static void
-filter(const float *restrict space, const float *restrict power, const float *restrict total,
+filter(const double *restrict space, const double *restrict power, const double *restrict total,
        const float *restrict left, const float *restrict right, float *restrict out_left,
        float *restrict out_right, size_t bins, size_t stride)
 {
 	for (size_t i = 0; i < bins; i++)
 	{
-		float a = total[i], d = total[stride + i];
-		float br = total[2 * stride + i], bi = total[3 * stride + i];
-		float gain = power[i] / (a * d - (br * br + bi * bi));
-		float lr = left[i], li = left[stride + i];
-		float rr = right[i], ri = right[stride + i];
+		double a = total[i], d = total[stride + i];
+		double br = total[2 * stride + i], bi = total[3 * stride + i];
+		double gain = power[i] / (a * d - (br * br + bi * bi));
+		double lr = left[i], li = left[stride + i];
+		double rr = right[i], ri = right[stride + i];
 		/* the adjugate of the total, times x */
-		float yr = gain * (d * lr - (br * rr - bi * ri));
-		float yi = gain * (d * li - (br * ri + bi * rr));
-		float zr = gain * (a * rr - (br * lr + bi * li));
-		float zi = gain * (a * ri - (br * li - bi * lr));
-		float sa = space[i], sd = space[stride + i];
-		float sr = space[2 * stride + i], si = space[3 * stride + i];
+		double yr = gain * (d * lr - (br * rr - bi * ri));
+		double yi = gain * (d * li - (br * ri + bi * rr));
+		double zr = gain * (a * rr - (br * lr + bi * li));
+		double zi = gain * (a * ri - (br * li - bi * lr));
+		double sa = space[i], sd = space[stride + i];
+		double sr = space[2 * stride + i], si = space[3 * stride + i];
 
-		out_left[i] = sa * yr + (sr * zr - si * zi);
-		out_left[stride + i] = sa * yi + (sr * zi + si * zr);
-		out_right[i] = sd * zr + (sr * yr + si * yi);
-		out_right[stride + i] = sd * zi + (sr * yi - si * yr);
+		out_left[i] = (float) (sa * yr + (sr * zr - si * zi));
+		out_left[stride + i] = (float) (sa * yi + (sr * zi + si * zr));
+		out_right[i] = (float) (sd * zr + (sr * yr + si * yi));
+		out_right[stride + i] = (float) (sd * zi + (sr * yi - si * yr));
 	}
 }
 
 void
 sp_em_filter(const SpEm *em, size_t index, const float *const spectra[2],
-             const float *const (*masks)[2], float *work, float *const out[2])
+             const float *const (*masks)[2], double *work, float *const out[2])
 {
 	size_t bins = em->bins, stride = em->stride;
-	float *total = work, *power = work + 4 * stride, *own = work + 5 * stride;
+	double *total = work, *power = work + 4 * stride, *own = work + 5 * stride;
 
-	memset(total, 0, 4 * stride * sizeof(float));
+	memset(total, 0, 4 * stride * sizeof(double));
 	/* norbert's regularisation: the root of epsilon on the diagonal */
 	for (size_t i = 0; i < 2 * stride; i++)
-		total[i] = sqrtf(FLT_EPSILON);
+		total[i] = sqrt(FLT_EPSILON);
 	for (size_t s = 0; s < em->stems; s++)
 	{
-		float *p = s == index ? own : power;
+		double *p = s == index ? own : power;
 
 		power_of(p, spectra[0], spectra[1], masks[s][0], masks[s][1], em->scale, bins, stride);
 		add_model(total, em->space + s * 4 * stride, p, bins, stride);

@@ -36,6 +36,6 @@ void sp_em_end(SpEm *em);
  * work[6 * stride].  From several threads at once, each with its own work.
  */
 void sp_em_filter(const SpEm *em, size_t index, const float *const spectra[2],
-                  const float *const (*masks)[2], float *work, float *const out[2]);
+                  const float *const (*masks)[2], double *work, float *const out[2]);
 
 #endif /* SP_EM_H */

@@ -15,7 +15,7 @@
 
 /* Rows of a worker: a spectrum of each channel, masks of all stems and channels, the filter's. */
 #define ROWS_OUT  4
-#define ROWS_WORK 6
+#define ROWS_WORK 12 /* six of double */
 
 size_t
 sp_patches_work_rows(const SpPatches *p)
@@ -169,8 +169,8 @@ part(const SpPatches *p, size_t stem, size_t frame, float *work)
 		const float *rows[SP_MODEL_MAX_STEMS][2];
 
 		soft_masks(p, frame, masks, rows);
-		sp_em_filter(p->em, stem, spectra, rows, masks + 2 * (size_t) p->spec.stems * p->stride,
-		             out);
+		sp_em_filter(p->em, stem, spectra, rows,
+		             (double *) (masks + 2 * (size_t) p->spec.stems * p->stride), out);
 		return;
 	}
 	for (size_t c = 0; c < 2; c++)
