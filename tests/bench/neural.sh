@@ -143,10 +143,8 @@ variants() {
         printf '| %s | %s | %s |\n' "$text" "$x" "$(awk -v x="$x" -v p="$plain" 'BEGIN { printf "%.0f %%", 100 * x / p }')"
     done << 'END'
 |default: patches overlap, stems sum to the song
-stems_sum_to_mix=off|spotai.stems_sum_to_mix off: the last stem has its own way back
 stems_exact=on|spotai.stems_exact: as published
-stems_wiener=on|spotai.stems_wiener
-stems_exact=on stems_wiener=on|both
+stems_wiener=on|spotai.stems_wiener: multichannel Wiener filter
 END
 }
 

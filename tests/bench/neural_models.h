@@ -7,8 +7,8 @@
 #ifndef NEURAL_MODELS_H
 #define NEURAL_MODELS_H
 
+#include "bench/neural_batch.h"
 #include "core/stems/architecture.h"
-#include "host.h"
 #include "spleeter_source.h"
 
 /* --- Open-Unmix: umxhq's sizes, names as tests/golden/neural/umx.py has them --- */
@@ -116,15 +116,6 @@ typedef struct Loaded
 	float *mix; /* [2][frames][bins] */
 	float *out[SP_MODEL_MAX_STEMS];
 } Loaded;
-
-static inline void
-must(SpStatus st, const char *what)
-{
-	if (st == SP_OK)
-		return;
-	fprintf(stderr, "neural_network: %s answers status %d\n", what, (int) st);
-	exit(1);
-}
 
 static inline Loaded *
 load_source(const SpArchitecture *architecture, const SpTensorSource *source, SpPrecision precision,

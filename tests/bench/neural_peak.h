@@ -1,6 +1,6 @@
 /*
  * tests/bench/neural_peak.h
- *	  What this CPU can do at most: multiplications and additions in registers.
+ *	  What this CPU does at most, in registers and by the library.
  *
  * Accumulators never leave their registers and there are enough of them to
  * hide the latency of the instruction (at most 6 cycles, two a cycle), so nothing but
@@ -12,6 +12,11 @@
 #ifndef NEURAL_PEAK_H
 #define NEURAL_PEAK_H
 
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bench/neural_batch.h"
 #include "core/nn/nn.h"
 
 #if defined(__x86_64__)
@@ -106,5 +111,177 @@ peak_run(SpPrecision precision, long rounds)
 }
 
 #endif
+
+#define PEAK_ROUNDS 20 /* of which the best counts */
+
+/* GFLOP/s by precision (as SpPrecision counts) and number of threads. */
+typedef double Peaks[3][MAX_THREADS + 1];
+
+typedef struct Registers
+{
+	SpPrecision precision;
+	long rounds;
+	double flop; /* of a round */
+} Registers;
+
+static SpStatus
+run_registers(void *arg, int task, int worker, const SpStop *stop)
+{
+	Registers *r = arg;
+	double flop = peak_run(r->precision, r->rounds);
+
+	(void) worker;
+	(void) stop;
+	if (task == 0)
+		r->flop = flop;
+	return SP_OK;
+}
+
+/* A layer of the library with an input and an output for each worker. */
+typedef struct Product
+{
+	SpNn *nn;
+	SpLayer *layer;
+	void *in[MAX_THREADS];
+	float *out[MAX_THREADS];
+} Product;
+
+static SpStatus
+run_product(void *arg, int task, int worker, const SpStop *stop)
+{
+	Product *p = arg;
+
+	(void) task;
+	(void) stop;
+	return sp_layer_run(p->layer, worker, p->in[worker], p->out[worker]);
+}
+
+static void
+product_buffers(Product *p, size_t in, size_t out)
+{
+	for (int w = 0; w < MAX_THREADS; w++)
+	{
+		p->in[w] = calloc(in, sizeof(float));
+		p->out[w] = calloc(out, sizeof(float));
+	}
+}
+
+static void
+product_free(Product *p)
+{
+	sp_layer_free(p->layer);
+	for (int w = 0; w < MAX_THREADS; w++)
+	{
+		free(p->in[w]);
+		free(p->out[w]);
+	}
+}
+
+#define SIDE 1024 /* of square matrices */
+
+/* Best GFLOP/s of PEAK_ROUNDS batches. */
+static double
+best_rate(const Batch *batch, int threads, double flop)
+{
+	double seconds[PEAK_ROUNDS];
+
+	time_batch(batch, threads, PEAK_ROUNDS, seconds);
+	median(seconds, PEAK_ROUNDS);
+	return flop * batch->tasks / seconds[0] * 1e-9;
+}
+
+static double
+registers_rate(SpPrecision precision, int threads)
+{
+	/* some 2 ms, so that others who want the core are seldom inside */
+	Registers registers = {precision, 1000000, 0};
+	Batch batch = {run_registers, &registers, threads};
+	double rate = best_rate(&batch, threads, (double) registers.rounds);
+
+	return rate * registers.flop;
+}
+
+/* Rates of products of square matrices; their weights do not matter. */
+static void
+product_rates(SpPrecision precision, double rates[MAX_THREADS + 1])
+{
+	Product p = {0};
+	float *weights = calloc((size_t) SIDE * SIDE, sizeof(float));
+
+	must(sp_nn_new(&env, precision, MAX_THREADS, &p.nn), "starting oneDNN");
+	must(sp_linear_new(p.nn, SIDE, SIDE, SIDE, weights, NULL, &p.layer), "a product");
+	product_buffers(&p, (size_t) SIDE * SIDE, (size_t) SIDE * SIDE);
+	for (int threads = 1; threads <= MAX_THREADS; threads++)
+	{
+		Batch batch = {run_product, &p, threads};
+
+		rates[threads] = best_rate(&batch, threads, 2.0 * SIDE * SIDE * SIDE);
+	}
+	product_free(&p);
+	sp_nn_free(p.nn);
+	free(weights);
+}
+
+/* The convolution that suits the library best: dense, of stride 1, with full registers of channels. */
+static void
+conv_rates(SpPrecision precision, double rates[MAX_THREADS + 1])
+{
+	SpConvShape shape = {64, 64, 256, 64, 64, 256, 3, 3, 1, 1, 1, 1};
+	size_t image = (size_t) 64 * 64 * 256;
+	Product p = {0};
+	float *weights = calloc((size_t) 9 * 256 * 256, sizeof(float));
+
+	must(sp_nn_new(&env, precision, MAX_THREADS, &p.nn), "starting oneDNN");
+	must(sp_conv_new(p.nn, &shape, weights, SP_KERNEL_HWIO, NULL, &p.layer), "a convolution");
+	product_buffers(&p, image, image);
+	for (int threads = 1; threads <= MAX_THREADS; threads++)
+	{
+		Batch batch = {run_product, &p, threads};
+
+		rates[threads] = best_rate(&batch, threads, 2.0 * 9 * 256 * (double) image);
+	}
+	product_free(&p);
+	sp_nn_free(p.nn);
+	free(weights);
+}
+
+static void
+peak_row(const char *name, Peaks rates, Peaks peaks)
+{
+	printf("| %s |", name);
+	for (int i = 0; i < 2; i++)
+		for (int threads = 1; threads <= MAX_THREADS; threads++)
+		{
+			double rate = rates[precisions[i]][threads];
+
+			if (rate > 0)
+				printf(" %.0f |", rate);
+			else
+				printf(" - |");
+			peaks[precisions[i]][threads] = fmax(peaks[precisions[i]][threads], rate);
+		}
+	printf("\n");
+}
+
+static void
+measure_peaks(Peaks peaks)
+{
+	Peaks rates = {{0}};
+
+	printf("| GFLOP/s in this run | bf16, 1 thread | bf16, 2 | f32, 1 | f32, 2 |\n");
+	printf("|---|--:|--:|--:|--:|\n");
+	for (int i = 0; i < 2; i++)
+		for (int threads = 1; threads <= MAX_THREADS; threads++)
+			rates[precisions[i]][threads] = registers_rate(precisions[i], threads);
+	peak_row("multiplying and adding in registers, AVX-512 or AVX2", rates, peaks);
+	for (int i = 0; i < 2; i++)
+		product_rates(precisions[i], rates[precisions[i]]);
+	peak_row("oneDNN, matrices of 1024 x 1024", rates, peaks);
+	for (int i = 0; i < 2; i++)
+		conv_rates(precisions[i], rates[precisions[i]]);
+	peak_row("oneDNN, convolution 3x3 of 256 to 256 channels", rates, peaks);
+	printf("\n");
+	fflush(stdout);
+}
 
 #endif /* NEURAL_PEAK_H */
