@@ -12,6 +12,7 @@
 #ifndef TWIN_NN_CONV_H
 #define TWIN_NN_CONV_H
 
+#include "core/nn/bilstm.h"
 #include "core/nn/nn.h"
 
 /* A sum, and the sum of the magnitudes of its terms. */
@@ -37,7 +38,7 @@ void twin_deconv(const SpDeconvShape *s, const float *weights, const float *bias
 void twin_linear(int rows, int in_size, int out_size, const float *weights, const float *bias,
                  const float *in, TwinSum *out);
 
-/* As sp_lstm_new (Hochreiter, Schmidhuber 1997 with forget gates); out[steps][2 * hidden]. */
+/* As sp_bilstm_new (Hochreiter, Schmidhuber 1997 with forget gates); out[steps][2 * hidden]. */
 void twin_lstm(int steps, int in_size, int hidden, const SpLstmWeights *w, const float *in,
                double *out);
 

@@ -236,58 +236,13 @@ check_linear(SpNn *nn, int rows, int in_size, int out_size, bool with_bias)
 	free(elements);
 }
 
-/*
- * Every gate squeezes its sum, so errors of 2^-24 stay that small from step to step
- * but for the cell, which adds one each.  The library approximates exp and tanh
- * in float; 1e-5 of outputs in (-1, 1).
- */
 static void
-check_lstm(SpNn *nn, int steps, int in_size, int hidden)
-{
-	size_t gates = 4 * (size_t) hidden, n = (size_t) (steps * 2 * hidden);
-	float *in = nn_random((size_t) (steps * in_size), 1, SP_PRECISION_F32);
-	float scale = 1.0f / sqrtf((float) hidden);
-	SpLstmWeights w;
-	float *got = nn_malloc(n, sizeof(float));
-	double *want = nn_malloc(n, sizeof(double)), worst = 0;
-	SpLayer *layer = NULL;
-
-	for (int d = 0; d < 2; d++)
-	{
-		w.w_in[d] = nn_random(gates * (size_t) in_size, scale, SP_PRECISION_F32);
-		w.w_rec[d] = nn_random(gates * (size_t) hidden, scale, SP_PRECISION_F32);
-		w.bias[d] = nn_random(gates, scale, SP_PRECISION_F32);
-	}
-	twin_lstm(steps, in_size, hidden, &w, in, want);
-	CHECK(sp_lstm_new(nn, steps, in_size, hidden, &w, &layer) == SP_OK);
-	CHECK(layer != NULL && sp_layer_run(layer, 0, in, got) == SP_OK);
-	for (size_t i = 0; i < n && layer != NULL; i++)
-		worst = fmax(worst, isnan(got[i]) ? INFINITY : fabs(got[i] - want[i]));
-	CHECK_NEAR(worst, 0, 1e-5);
-	sp_layer_free(layer);
-	for (int d = 0; d < 2; d++)
-	{
-		free((void *) w.w_in[d]);
-		free((void *) w.w_rec[d]);
-		free((void *) w.bias[d]);
-	}
-	free(in);
-	free(got);
-	free(want);
-}
-
-static void
-check_recurrent(SpNn *nn)
+check_linears(SpNn *nn)
 {
 	check_linear(nn, 1, 1, 1, true);
 	check_linear(nn, 3, 17, 5, true);
 	check_linear(nn, 1, 33, 64, false);
 	check_linear(nn, 50, 100, 31, true);
-	check_lstm(nn, 1, 1, 1);
-	check_lstm(nn, 2, 3, 1);
-	check_lstm(nn, 7, 5, 3);
-	check_lstm(nn, 20, 17, 16);
-	check_lstm(nn, 60, 32, 33);
 }
 
 /* --- contracts ------------------------------------------------------------------ */
@@ -329,11 +284,8 @@ check_refusals(SpNn *nn)
 		int size[3] = {2, 2, 2};
 
 		for (size[i] = -1; size[i] <= 0; size[i]++)
-		{
 			CHECK(sp_linear_new(nn, size[0], size[1], size[2], weights, NULL, &layer) ==
 			      SP_ERR_BAD_ARG);
-			CHECK(sp_lstm_new(nn, size[0], size[1], size[2], NULL, &layer) == SP_ERR_BAD_ARG);
-		}
 	}
 	sp_layer_free(NULL);
 	sp_deconv_free(NULL);
@@ -382,7 +334,7 @@ check_precision(SpPrecision precision)
 	check_random_convs(nn);
 	check_spleeter_convs(nn);
 	check_deconvs(nn);
-	check_recurrent(nn);
+	check_linears(nn);
 	check_sharing(nn);
 	check_refusals(nn);
 	sp_nn_free(nn);

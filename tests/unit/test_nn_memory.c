@@ -9,6 +9,7 @@
 
 #include <limits.h>
 
+#include "core/nn/bilstm.h"
 #include "core/nn/head.h"
 #include "core/nn/unet.h"
 #include "core/stems/architecture.h"
@@ -98,12 +99,12 @@ check_network(SpPrecision precision)
 /* --- single layers ---------------------------------------------------------------------- */
 
 static SpStatus
-make_lstm(SpNn *nn, SpLayer **out)
+make_lstm(SpNn *nn, SpBilstm **out)
 {
 	static const float zeros[64] = {0};
 	SpLstmWeights w = {{zeros, zeros}, {zeros, zeros}, {zeros, zeros}};
 
-	return sp_lstm_new(nn, 3, 2, 2, &w, out);
+	return sp_bilstm_new(nn, 3, 2, 2, &w, out);
 }
 
 /* A layer of each kind that a U-Net does not have. */
@@ -111,7 +112,8 @@ static SpStatus
 make_layers(const SpEnv *env)
 {
 	static const float zeros[64] = {0};
-	SpLayer *linear = NULL, *lstm = NULL;
+	SpLayer *linear = NULL;
+	SpBilstm *lstm = NULL;
 	SpNn *nn = NULL;
 	SpStatus st = sp_nn_new(env, SP_PRECISION_F32, 1, &nn);
 
@@ -120,7 +122,7 @@ make_layers(const SpEnv *env)
 	if (st == SP_OK)
 		st = make_lstm(nn, &lstm);
 	sp_layer_free(linear);
-	sp_layer_free(lstm);
+	sp_bilstm_free(lstm);
 	sp_nn_free(nn);
 	return st;
 }

@@ -11,12 +11,24 @@
 #include "core/nn/nn.h"
 #include "core/sp_pool.h"
 
+/*
+ * As PyTorch has them, gates in the order input, forget, cell, output; of each
+ * direction w_in[4 * hidden][in_size], w_rec[4 * hidden][hidden], and
+ * bias[4 * hidden], the sum of PyTorch's two.
+ */
+typedef struct SpLstmWeights
+{
+	const float *w_in[2];
+	const float *w_rec[2];
+	const float *bias[2];
+} SpLstmWeights;
+
 typedef struct SpBilstm SpBilstm;
 
 /*
  * [steps][in_size] elements to [steps][2 * hidden] floats: forward, then
  * backward; the state is zero at both ends, and is float in either precision.
- * Weights as sp_lstm_new has them; they are copied.  SP_ERR_BAD_ARG,
+ * Weights are copied.  SP_ERR_BAD_ARG,
  * SP_ERR_NO_MEMORY.
  */
 SpStatus sp_bilstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmWeights *weights,

@@ -1,6 +1,6 @@
 /*
  * src/core/nn/layers.c
- *	  Convolution, linear and LSTM layers: weights bound to a primitive.
+ *	  Convolution and linear layers: weights bound to a primitive.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -21,7 +21,6 @@ typedef struct Recipe
 	SpPrimitiveKey key;
 	SpKernelLayout layout;
 	const float *weights;
-	const float *recurrent;
 	const float *bias;
 	size_t bias_size;
 } Recipe;
@@ -29,7 +28,7 @@ typedef struct Recipe
 static SpStatus
 pack(SpLayer *layer, const Recipe *recipe)
 {
-	const float *values[SP_OPERANDS] = {recipe->weights, recipe->recurrent, recipe->bias};
+	const float *values[SP_OPERANDS] = {recipe->weights, recipe->bias};
 	SpStatus st = SP_OK;
 
 	for (int i = 0; i < SP_OPERANDS && st == SP_OK; i++)
@@ -131,55 +130,4 @@ sp_linear_new(SpNn *nn, int rows, int in_size, int out_size, const float *weight
 	recipe.key.as.linear.in_size = in_size;
 	recipe.key.as.linear.out_size = out_size;
 	return layer_new(nn, &recipe, out);
-}
-
-/* out[size][gates] = transpose of in[gates][size] */
-static void
-transpose(float *out, const float *in, size_t gates, size_t size)
-{
-	for (size_t i = 0; i < size; i++)
-		for (size_t g = 0; g < gates; g++)
-			out[i * gates + g] = in[g * size + i];
-}
-
-SpStatus
-sp_lstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmWeights *weights,
-            SpLayer **out)
-{
-	const SpEnv *env = sp_nn_env(nn);
-	size_t gates = 4 * (size_t) hidden;
-	float *input, *recurrent, *bias;
-	Recipe recipe;
-	SpStatus st = SP_ERR_NO_MEMORY;
-
-	*out = NULL;
-	if (steps < 1 || in_size < 1 || hidden < 1)
-		return SP_ERR_BAD_ARG;
-	input = sp_alloc(env, 2 * gates * (size_t) in_size, sizeof(float));
-	recurrent = sp_alloc(env, 2 * gates * (size_t) hidden, sizeof(float));
-	bias = sp_alloc(env, 2 * gates, sizeof(float));
-	memset(&recipe, 0, sizeof(recipe));
-	recipe.weights = input;
-	recipe.recurrent = recurrent;
-	recipe.bias = bias;
-	recipe.key.kind = SP_PRIMITIVE_LSTM;
-	recipe.key.as.lstm.steps = steps;
-	recipe.key.as.lstm.in_size = in_size;
-	recipe.key.as.lstm.hidden = hidden;
-	if (input != NULL && recurrent != NULL && bias != NULL)
-	{
-		for (size_t d = 0; d < 2; d++)
-		{
-			transpose(input + d * gates * (size_t) in_size, weights->w_in[d], gates,
-			          (size_t) in_size);
-			transpose(recurrent + d * gates * (size_t) hidden, weights->w_rec[d], gates,
-			          (size_t) hidden);
-			memcpy(bias + d * gates, weights->bias[d], gates * sizeof(float));
-		}
-		st = layer_new(nn, &recipe, out);
-	}
-	sp_free(env, input);
-	sp_free(env, recurrent);
-	sp_free(env, bias);
-	return st;
 }

@@ -109,23 +109,6 @@ SpStatus sp_linear_new(SpNn *nn, int rows, int in_size, int out_size, const floa
                        const float *bias, SpLayer **out);
 
 /*
- * One bidirectional LSTM layer, [steps][in_size] to [steps][2 * hidden]:
- * forward, then backward; the state is zero at both ends.  Its input is
- * floats in either precision.  Weights as PyTorch has them, gates in the order
- * input, forget, cell, output; of each direction w_in[4 * hidden][in_size],
- * w_rec[4 * hidden][hidden], and bias[4 * hidden], the sum of PyTorch's two.
- */
-typedef struct SpLstmWeights
-{
-	const float *w_in[2];
-	const float *w_rec[2];
-	const float *bias[2];
-} SpLstmWeights;
-
-SpStatus sp_lstm_new(SpNn *nn, int steps, int in_size, int hidden, const SpLstmWeights *weights,
-                     SpLayer **out);
-
-/*
  * A transposed convolution of stride 2, as four ordinary ones: one for each
  * parity of row and column of the output.  The library's own strided one
  * takes ten times as long.  Output sample o gathers in[i] * kernel[o - 2 i + crop].

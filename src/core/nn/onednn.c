@@ -26,8 +26,7 @@ typedef const dnnl_memory_desc_t *ConstDesc;
 #endif
 
 /* Operands of the library in the order of SpOperand. */
-static const int operand_argument[SP_OPERANDS] = {DNNL_ARG_WEIGHTS_0, DNNL_ARG_WEIGHTS_1,
-                                                  DNNL_ARG_BIAS};
+static const int operand_argument[SP_OPERANDS] = {DNNL_ARG_WEIGHTS, DNNL_ARG_BIAS};
 
 struct SpPrimitive
 {
@@ -36,7 +35,6 @@ struct SpPrimitive
 	SpPrimitiveKey key;
 	dnnl_primitive_desc_t desc;
 	dnnl_primitive_t primitive;
-	int in_argument, out_argument;
 	/* by worker: only the handle of in and out changes from run to run */
 	dnnl_memory_t in[SP_NN_MAX_WORKERS];
 	dnnl_memory_t out[SP_NN_MAX_WORKERS];
@@ -106,8 +104,7 @@ desc_free(Desc *d)
 /* What a primitive is made of. */
 typedef struct Parts
 {
-	Desc in, weights, recurrent, bias, out;
-	Desc none;
+	Desc in, weights, bias, out;
 } Parts;
 
 static void
@@ -115,7 +112,6 @@ free_parts(Parts *parts)
 {
 	desc_free(&parts->in);
 	desc_free(&parts->weights);
-	desc_free(&parts->recurrent);
 	desc_free(&parts->bias);
 	desc_free(&parts->out);
 }
@@ -156,23 +152,6 @@ desc_linear(SpNn *nn, Parts *p, dnnl_primitive_attr_t attr, dnnl_primitive_desc_
 	dnnl_inner_product_desc_t desc;
 	dnnl_status_t st = dnnl_inner_product_forward_desc_init(&desc, dnnl_forward_inference, &p->in,
 	                                                        &p->weights, &p->bias, &p->out);
-
-	return st != dnnl_success ? st : dnnl_primitive_desc_create(out, &desc, attr, nn->engine, NULL);
-#endif
-}
-
-static dnnl_status_t
-desc_lstm(SpNn *nn, Parts *p, dnnl_primitive_attr_t attr, dnnl_primitive_desc_t *out)
-{
-#if DNNL_VERSION_MAJOR >= 3
-	return dnnl_lstm_forward_primitive_desc_create(
-		out, nn->engine, dnnl_forward_inference, dnnl_bidirectional_concat, p->in, NULL, NULL,
-		p->weights, p->recurrent, NULL, NULL, p->bias, p->out, NULL, NULL, 0, attr);
-#else
-	dnnl_rnn_desc_t desc;
-	dnnl_status_t st = dnnl_lstm_forward_desc_init(
-		&desc, dnnl_forward_inference, dnnl_bidirectional_concat, &p->in, &p->none, &p->none,
-		&p->weights, &p->recurrent, &p->bias, &p->out, &p->none, &p->none, 0);
 
 	return st != dnnl_success ? st : dnnl_primitive_desc_create(out, &desc, attr, nn->engine, NULL);
 #endif
@@ -222,25 +201,6 @@ linear_parts(SpNn *nn, int rows, int in_size, int out_size, Parts *p)
 	return st;
 }
 
-/* The library has no LSTM with bf16 in and float out: its output is of the input's type. */
-static dnnl_status_t
-lstm_parts(int steps, int in_size, int hidden, Parts *p)
-{
-	dnnl_status_t st = desc_init(&p->in, 3, SIZES(steps, 1, in_size), dnnl_f32, dnnl_tnc);
-
-	if (st == dnnl_success)
-		st = desc_init(&p->weights, 5, SIZES(1, 2, in_size, 4, hidden), dnnl_f32,
-		               dnnl_format_tag_any);
-	if (st == dnnl_success)
-		st = desc_init(&p->recurrent, 5, SIZES(1, 2, hidden, 4, hidden), dnnl_f32,
-		               dnnl_format_tag_any);
-	if (st == dnnl_success)
-		st = desc_init(&p->bias, 4, SIZES(1, 2, 4, hidden), dnnl_f32, dnnl_ldgo);
-	if (st == dnnl_success)
-		st = desc_init(&p->out, 3, SIZES(steps, 1, 2 * hidden), dnnl_f32, dnnl_tnc);
-	return st;
-}
-
 static dnnl_status_t
 make_desc(SpNn *nn, const SpPrimitiveKey *key, dnnl_primitive_desc_t *out)
 {
@@ -265,13 +225,6 @@ make_desc(SpNn *nn, const SpPrimitiveKey *key, dnnl_primitive_desc_t *out)
 				                  key->as.linear.out_size, &parts);
 			if (st == dnnl_success)
 				st = desc_linear(nn, &parts, attr, out);
-			break;
-		case SP_PRIMITIVE_LSTM:
-			if (st == dnnl_success)
-				st = lstm_parts(key->as.lstm.steps, key->as.lstm.in_size, key->as.lstm.hidden,
-				                &parts);
-			if (st == dnnl_success)
-				st = desc_lstm(nn, &parts, attr, out);
 			break;
 	}
 	free_parts(&parts);
@@ -317,8 +270,8 @@ grow_scratch(SpNn *nn, size_t size)
 static dnnl_status_t
 make_memory(SpPrimitive *p)
 {
-	ConstDesc in = dnnl_primitive_desc_query_md(p->desc, dnnl_query_exec_arg_md, p->in_argument);
-	ConstDesc out = dnnl_primitive_desc_query_md(p->desc, dnnl_query_exec_arg_md, p->out_argument);
+	ConstDesc in = dnnl_primitive_desc_query_md(p->desc, dnnl_query_exec_arg_md, DNNL_ARG_SRC);
+	ConstDesc out = dnnl_primitive_desc_query_md(p->desc, dnnl_query_exec_arg_md, DNNL_ARG_DST);
 	ConstDesc scratch = dnnl_primitive_desc_query_md(p->desc, dnnl_query_scratchpad_md, 0);
 	dnnl_status_t st = dnnl_success;
 
@@ -336,13 +289,10 @@ make_memory(SpPrimitive *p)
 static SpStatus
 make_primitive(SpPrimitive *p)
 {
-	bool lstm = p->key.kind == SP_PRIMITIVE_LSTM;
 	SpStatus st = SP_ERR_NO_MEMORY;
 
 	if (sp_can_enter_library())
 		st = status_of(make_desc(p->nn, &p->key, &p->desc));
-	p->in_argument = lstm ? DNNL_ARG_SRC_LAYER : DNNL_ARG_SRC;
-	p->out_argument = lstm ? DNNL_ARG_DST_LAYER : DNNL_ARG_DST;
 	if (st == SP_OK)
 		st = status_of(dnnl_primitive_create(&p->primitive, p->desc));
 	if (st == SP_OK)
@@ -388,8 +338,8 @@ sp_primitive_run(const SpPrimitive *p, int worker, const void *in,
                  SpPacked *const constants[SP_OPERANDS], void *out)
 {
 	dnnl_exec_arg_t args[3 + SP_OPERANDS] = {
-		{p->in_argument, p->in[worker]},
-		{p->out_argument, p->out[worker]},
+		{DNNL_ARG_SRC, p->in[worker]},
+		{DNNL_ARG_DST, p->out[worker]},
 		{DNNL_ARG_SCRATCHPAD, p->scratch[worker]},
 	};
 	int n = 3;
@@ -416,7 +366,6 @@ static dnnl_status_t
 plain_desc(const SpPrimitiveKey *key, SpOperand operand, SpKernelLayout layout, Desc *d)
 {
 	const SpConvShape *s = &key->as.conv;
-	int64_t in = operand == SP_OPERAND_WEIGHTS ? key->as.lstm.in_size : key->as.lstm.hidden;
 
 	switch (key->kind)
 	{
@@ -431,10 +380,6 @@ plain_desc(const SpPrimitiveKey *key, SpOperand operand, SpKernelLayout layout, 
 				return desc_init(d, 1, SIZES(key->as.linear.out_size), dnnl_f32, dnnl_a);
 			return desc_init(d, 2, SIZES(key->as.linear.out_size, key->as.linear.in_size), dnnl_f32,
 			                 dnnl_ab);
-		case SP_PRIMITIVE_LSTM:
-			if (operand == SP_OPERAND_BIAS)
-				return desc_init(d, 4, SIZES(1, 2, 4, key->as.lstm.hidden), dnnl_f32, dnnl_ldgo);
-			return desc_init(d, 5, SIZES(1, 2, in, 4, key->as.lstm.hidden), dnnl_f32, dnnl_ldigo);
 	}
 	return dnnl_invalid_arguments;
 }

@@ -22,8 +22,7 @@ typedef struct SpPacked SpPacked;
 typedef enum SpPrimitiveKind
 {
 	SP_PRIMITIVE_CONV = 1,
-	SP_PRIMITIVE_LINEAR,
-	SP_PRIMITIVE_LSTM
+	SP_PRIMITIVE_LINEAR
 } SpPrimitiveKind;
 
 typedef struct SpPrimitiveKey
@@ -36,10 +35,6 @@ typedef struct SpPrimitiveKey
 		{
 			int rows, in_size, out_size;
 		} linear;
-		struct
-		{
-			int steps, in_size, hidden;
-		} lstm;
 	} as;
 } SpPrimitiveKey;
 
@@ -47,7 +42,6 @@ typedef struct SpPrimitiveKey
 typedef enum SpOperand
 {
 	SP_OPERAND_WEIGHTS = 0,
-	SP_OPERAND_RECURRENT, /* of an LSTM */
 	SP_OPERAND_BIAS,
 	SP_OPERANDS
 } SpOperand;
@@ -57,8 +51,7 @@ SpStatus sp_primitive_get(SpNn *nn, const SpPrimitiveKey *key, SpPrimitive **out
 
 /*
  * Packs floats for one operand of the primitive; layout matters for a
- * convolution's weights only.  An LSTM's weights come as
- * [direction][in][gate][hidden], its bias as [direction][gate][hidden].
+ * convolution's weights only.
  */
 SpStatus sp_packed_new(SpPrimitive *p, SpOperand operand, SpKernelLayout layout,
                        const float *values, SpPacked **out);

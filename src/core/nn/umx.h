@@ -14,7 +14,7 @@
 #ifndef SP_UMX_H
 #define SP_UMX_H
 
-#include "core/nn/nn.h"
+#include "core/nn/bilstm.h"
 #include "core/sp_pool.h"
 
 #define SP_UMX_LSTM_LAYERS 3
