@@ -226,7 +226,20 @@ product_rates(SpPrecision precision, double rates[MAX_THREADS + 1])
 static void
 conv_rates(SpPrecision precision, double rates[MAX_THREADS + 1])
 {
-	SpConvShape shape = {64, 64, 256, 64, 64, 256, 3, 3, 1, 1, 1, 1};
+	SpConvShape shape = {
+		.in_height = 64,
+		.in_width = 64,
+		.in_channels = 256,
+		.out_height = 64,
+		.out_width = 64,
+		.out_channels = 256,
+		.kernel_height = 3,
+		.kernel_width = 3,
+		.stride = 1,
+		.dilation = 1,
+		.pad_top = 1,
+		.pad_left = 1,
+	};
 	size_t image = (size_t) 64 * 64 * 256;
 	Product p = {0};
 	float *weights = calloc((size_t) 9 * 256 * 256, sizeof(float));
