@@ -202,6 +202,20 @@ ROLLBACK;
 SELECT DISTINCT model FROM spotai.separate(:'mono', 4, 'tiny4');
 RESET spotai.nn_keep_model;
 
+-- a separation within another: the outer one's network is forgotten, not freed, until it is done
+CREATE FUNCTION pg_temp.nested() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM spotai.separate(NEW.track_id, 2, 'tiny2');
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER nested AFTER INSERT OR UPDATE ON spotai.audio FOR EACH ROW WHEN (NEW.model = 'tiny5') EXECUTE FUNCTION pg_temp.nested();
+DELETE FROM spotai.audio WHERE model = 'tiny2';
+SELECT count(*) FROM spotai.separate(:'mono', 5, 'tiny5');
+SELECT count(*) FROM spotai.audio WHERE model = 'tiny2';
+DROP TRIGGER nested ON spotai.audio;
+SELECT a.stem, count(*) FROM spotai.separate(:'mono', 2, 'tiny2') a, LATERAL spotai.separate(:'mono', 5, 'tiny5') b GROUP BY 1 ORDER BY 1;
+
 -- stems stay when their model goes
 SELECT spotai.model_drop('tiny5');
 SELECT count(*) FROM spotai.audio WHERE model = 'tiny5';
