@@ -60,18 +60,29 @@ sp_feed_free(SpFeed *f)
 	sp_free(f->env, f);
 }
 
+/* count samples of one of so many channels into a place without a seam; in may be NULL. */
+static void
+take(float *ring, const float *in, size_t channels, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ring[i] = in != NULL ? clean(in[i * channels]) : 0.0f;
+}
+
 size_t
 sp_feed_push(SpFeed *f, const float *in, size_t frames)
 {
 	size_t room = f->hop - f->end % f->hop;
 	size_t count = frames < room ? frames : room;
+	size_t at = f->end % f->capacity;
+	size_t before = f->capacity - at < count ? f->capacity - at : count;
 
 	for (size_t c = 0; c < f->channels; c++)
 	{
 		float *ring = f->samples + c * f->capacity;
+		const float *from = in != NULL ? in + c : NULL;
 
-		for (size_t i = 0; i < count; i++)
-			ring[(f->end + i) % f->capacity] = in ? clean(in[i * f->channels + c]) : 0.0f;
+		take(ring + at, from, f->channels, before);
+		take(ring, from != NULL ? from + before * f->channels : NULL, f->channels, count - before);
 	}
 	f->end += count;
 	return count;
