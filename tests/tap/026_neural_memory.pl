@@ -9,6 +9,7 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use List::Util qw(min);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use SpotaiModels;
@@ -57,9 +58,11 @@ is(join(' ', numbers('threads', $out)), '3 1', 'after errors, too');
 # --- memory: flat over many songs, and over their length
 my $songs = $ENV{SPOTAI_SONGS} // 30;
 my $separate = "SELECT count(*) FROM spotai.separate('$song', 2, 'big2');";
-my @kb = numbers('kB', one("$memory $separate $separate $separate $memory" . $separate x ($songs - 3) . $memory));
-diag("anonymous memory: $kb[0] kB before, $kb[1] kB after 3 songs, $kb[2] kB after $songs");
-cmp_ok($kb[2], '<', 1.02 * $kb[1] + 2048, "flat over $songs songs");
+my @kb = numbers('kB', one($memory . "$separate $memory" x $songs));
+# what a song has freed may still be malloc's to give back: the least of several songs has no such rest
+my ($before, $after) = (min(@kb[ 3 .. $songs / 3 ]), min(@kb[ -$songs / 3 .. -1 ]));
+diag("anonymous memory: $kb[0] kB before, $before kB after some songs, $after kB after $songs");
+cmp_ok($after, '<', 1.02 * $before + 2048, "flat over $songs songs");
 @kb = numbers('kB', one("SET spotai.threads = 2; $separate $memory SELECT count(*) FROM spotai.separate('$long', 2, 'big2'); $memory"));
 diag("anonymous memory: $kb[0] kB after 30 s of music, $kb[1] kB after 10 min");
 cmp_ok($kb[1], '<', 1.02 * $kb[0] + 2048, 'flat over length');
