@@ -38,7 +38,9 @@ step_gcc() {
 step_clang() {
     local status=0 clang
     clang=$(command -v clang-14 || command -v clang) || { skipped build/clang "clang is not here"; return; }
-    mkdir -p build/clang
+    mkdir -p build/clang/src
+    # what has been renamed since the last time must not be built
+    find build/clang/src -name '*.[ch]' -delete
     cp -a Makefile spotai.control src migrations scripts build/clang/
     find build/clang/src -name '*.o' -delete
     make -C build/clang -j"$(nproc)" -s PG_CONFIG="$PG_CONFIG" CC="$clang" all || status=$?

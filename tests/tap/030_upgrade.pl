@@ -72,8 +72,8 @@ sub statements
 sub older_script
 {
 	my $tree = PostgreSQL::Test::Utils::tempdir;
-	my @modules = sort grep { basename($_) !~ /^(00|10|99)_/ } glob "$root/migrations/code/*.sql";
-	my ($room) = basename($modules[-1]) =~ /^\d+_(\w+)\.sql$/;
+	my @steps = sort glob "$root/migrations/schema/*.sql";
+	my ($room) = basename($steps[-1]) =~ /^\d+_(\w+)\.sql$/;
 
 	system_or_bail('cp', '-a', "$root/migrations", "$root/scripts", $tree);
 	unlink $_ for glob "$tree/migrations/code/*_$room.sql $tree/migrations/schema/*_$room.sql";
