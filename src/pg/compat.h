@@ -40,4 +40,7 @@
 #define sp_backend_status(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* pg_attribute_noreturn() went in 18, and what replaced it stands elsewhere. */
+#define SP_NORETURN __attribute__((noreturn))
+
 #endif /* SP_COMPAT_H */

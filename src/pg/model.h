@@ -21,6 +21,7 @@
 
 #include "core/nn/tensor.h"
 #include "core/stems/architecture.h"
+#include "pg/compat.h"
 
 /* The model that is code and always there. */
 #define SP_MODEL_CLASSICAL "classical"
@@ -81,7 +82,7 @@ extern void sp_model_check_version(const char *version);
 extern void sp_model_choose(const char *name, const char *fallback, int stems, SpModelRow *out);
 
 /* Raise 42704 for a model that is not there: how to get it, or what there is. */
-extern void sp_model_missing(const char *name) pg_attribute_noreturn();
+extern void sp_model_missing(const char *name) SP_NORETURN;
 
 /* The statement that installs a model of the catalogue from its archive, or fetches its base. */
 struct SpCatalogueEntry;

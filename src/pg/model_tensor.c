@@ -248,7 +248,7 @@ typedef struct ModelTensors
 	ErrorData *error; /* kept for sp_model_check_tensors */
 } ModelTensors;
 
-static void damaged(const ModelTensors *self, const char *detail, ...) pg_attribute_noreturn()
+static void damaged(const ModelTensors *self, const char *detail, ...) SP_NORETURN
 	pg_attribute_printf(2, 3);
 
 static bool
