@@ -395,7 +395,10 @@ main(void)
 	test_released_lengths();
 	test_blocks(model);
 	test_threads(SP_PRECISION_F32);
-	test_threads(SP_PRECISION_BF16);
+	if (sp_nn_cpu_runs_bf16())
+		test_threads(SP_PRECISION_BF16);
+	else
+		printf("# SKIP bf16: this CPU has no AVX-512\n");
 	test_sum();
 	test_mono(model);
 	test_rates(model);
