@@ -46,7 +46,7 @@ def read(path):
     return np.ascontiguousarray(resample(x, rate))
 
 
-@functools.lru_cache(maxsize=1500)
+@functools.lru_cache(maxsize=300)
 def read_mono(path):
     """A file's mean channel; kept, since one-shots return in every bar.  Not to be written to."""
     x, rate = soundfile.read(path, dtype="float32", always_2d=True)

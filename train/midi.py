@@ -148,7 +148,8 @@ def render(parts, n, material, rng):
         score, sound = folder + "/part.mid", folder + "/part.wav"
         write(score, parts)
         command = ["fluidsynth", "-niq", "-r", str(audio.RATE), "-g", "0.5", *options]
-        command += ["-o", "synth.cpu-cores=1", "-O", "float", "-T", "wav", "-F", sound]
+        command += ["-o", "synth.cpu-cores=1", "-o", "synth.dynamic-sample-loading=1"]
+        command += ["-O", "float", "-T", "wav", "-F", sound]
         subprocess.run(
             [*command, str(font), score], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
