@@ -135,7 +135,7 @@ def frames_of(x, size, count):
     return x[np.minimum(index, len(x) - 1)]
 
 
-@functools.lru_cache(maxsize=120)
+@functools.lru_cache(maxsize=40)
 def analysed(path):
     """Log envelopes [frames][BINS] and voicing [frames] in 0 .. 1 of a recording."""
     x = trimmed(audio.read_mono(path))
