@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 import torch
-from scipy import signal
+from scipy import fft, signal
 
 from . import audio
 
@@ -93,12 +93,13 @@ def anywhere(library, stem, n, rng):
 
 def equalised(x, rng):
     """A smooth random curve over the logarithm of frequency; zero phase, around the excerpt's ends."""
-    spectrum = np.fft.rfft(x, axis=0)
-    hz = np.fft.rfftfreq(len(x), 1 / audio.RATE)
+    size = fft.next_fast_len(len(x), real=True)
+    spectrum = fft.rfft(x, size, axis=0)  # scipy's stays in single precision
+    hz = fft.rfftfreq(size, 1 / audio.RATE)
     points = [rng.gauss(0, EQ_DEVIATION_DB) for _ in EQ_POINTS_HZ]
     db = np.interp(np.log(np.maximum(hz, 1)), np.log(EQ_POINTS_HZ), points)
     gains = (10 ** (db / 20)).astype(np.float32)
-    return np.fft.irfft(spectrum * gains[:, None], len(x), axis=0).astype(np.float32)
+    return fft.irfft(spectrum * gains[:, None], size, axis=0)[: len(x)]
 
 
 def panned(x, pan, width, swapped):
@@ -184,8 +185,7 @@ class Batch(NamedTuple):
     """What the network sees and what it shall find; float32, by patches."""
 
     inputs: torch.Tensor  # [B][4][frames][bins]: magnitudes of left, right, middle, side
-    stems: torch.Tensor  # [B][4][2][frames][bins]: magnitudes
-    aligned: torch.Tensor  # as stems: the part of each stem in phase with the mix
+    aligned: torch.Tensor  # [B][4][2][frames][bins]: the part of each stem in phase with the mix
 
 
 def patches(stems, bins):
@@ -195,10 +195,10 @@ def patches(stems, bins):
     left, right = mix[:, 0], mix[:, 1]
     inputs = torch.stack([left, right, (left + right) / 2, (left - right) / 2], dim=1).abs()
     scale = 1 / (inputs[:, :2].mean(dim=(1, 2, 3)) + 1e-6)
-    direction = mix / mix.abs().clamp_min(1e-9)
-    aligned = (parts * direction[:, None].conj()).real
+    direction = (mix / inputs[:, :2].clamp_min(1e-9))[:, None]
+    aligned = parts.real * direction.real + parts.imag * direction.imag
     scale = scale[:, None, None, None]
-    return Batch(inputs * scale, parts.abs() * scale[..., None], aligned * scale[..., None])
+    return Batch(inputs * scale, aligned * scale[..., None])
 
 
 def batch(library, seed, number, size=8, frames=FRAMES, bins=FFT // 2):

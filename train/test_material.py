@@ -172,7 +172,7 @@ def test_mixing(_stock, folder):
     one, two = (mixing.batch(library, 1, 5, size=2, frames=32) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(one, two))
     assert not torch.equal(one.inputs, mixing.batch(library, 1, 6, size=2, frames=32).inputs)
-    assert one.inputs.shape == (2, 4, 32, 2048) and one.stems.shape == (2, 4, 2, 32, 2048)
+    assert one.inputs.shape == (2, 4, 32, 2048) and one.aligned.shape == (2, 4, 2, 32, 2048)
     total = one.aligned.sum(dim=1)  # what is in phase with the mix adds up to its magnitude
     assert (total - one.inputs[:, :2]).abs().max() < 1e-3
     x = torch.from_numpy(stems[0])
