@@ -26,6 +26,7 @@ GENERAL_MIDI = {"kick": 36, "snare": 38, "rim": 37, "closed": 42, "open": 46}
 GENERAL_MIDI |= {"tom1": 48, "tom2": 45, "tom3": 41, "crash": 49, "ride": 51}
 MIDI_KITS = [0, 8, 16, 24, 25, 26, 32, 40]  # General MIDI level 2 and GS
 TOMS = ["snare", "tom1", "tom2", "tom3"]
+VARIETY = 6  # one-shots of a piece in a song; decoding of more took half of the time
 ONE_SHOT = audio.samples(3.5)
 
 # The pieces of each kit, by the names of its files.
@@ -87,7 +88,7 @@ class Kit:
     """One-shots summed over microphones with weights drawn once for the song."""
 
     def __init__(self, material, rng):
-        self.rng, self.sounds, self.shots = rng, {}, {}
+        self.rng, self.sounds, self.shots, self.chosen = rng, {}, {}, {}
         self.paths = material.paths
         self.muldjord = rng.random() < 2 / 3  # it has more pieces and loudnesses
         self.weights = {m: rng.uniform(0.2, 1.0) for m in ("far", "over", "front", "near")}
@@ -100,7 +101,10 @@ class Kit:
 
     def hit(self, piece):
         """Stereo sound of a random one-shot of the piece."""
-        shot = self.rng.choice(self._candidates(piece))
+        if piece not in self.chosen:
+            shots = self._candidates(piece)
+            self.chosen[piece] = self.rng.sample(shots, min(VARIETY, len(shots)))
+        shot = self.rng.choice(self.chosen[piece])
         if shot not in self.sounds:
             self.sounds[shot] = self._mixed(shot, piece)
         return self.sounds[shot]

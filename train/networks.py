@@ -86,7 +86,8 @@ class MaskNet(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(1, CHANNELS_IN, 1, bins))
         self.shift = nn.Parameter(torch.zeros(1, CHANNELS_IN, 1, bins))
-        self.register_buffer("place", torch.linspace(-1, 1, bins).reshape(1, 1, 1, bins))
+        place = torch.linspace(-1, 1, bins).reshape(1, 1, 1, bins)
+        self.register_buffer("place", place, persistent=False)
         before = (CHANNELS_IN + 1, *channels[:-1])
         self.encoder = nn.ModuleList(
             down(a, b, level > 0) for level, (a, b) in enumerate(zip(before, channels))
