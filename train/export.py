@@ -51,7 +51,8 @@ def card(state, history, manifest, weights):
     settings = state["settings"]
     count = sum(t.numel() for t in state["average"].values())
     last = history[-1]
-    lines = ["# Model card", "", "Four-stem mask network, exported by `python3 -m train.export`.", ""]
+    lines = ["# Model card", ""]
+    lines += ["Four-stem mask network, exported by `python3 -m train.export`.", ""]
     lines += ["- %s: %s" % item for item in settings.items()]
     lines += ["- values: %d" % count, "- steps done: %d" % state["step"]]
     lines += ["- hours of training: %.2f" % (state["seconds"] / 3600)]

@@ -1,6 +1,7 @@
 """train/fit.py: trains one variant on songs, resumes where it was stopped.
 
-    nice python3 -m train.fit --songs DIR --validation DIR --out RUN --variant frequency --steps 100000
+    nice python3 -m train.fit --songs DIR --validation DIR --out RUN \\
+        --variant frequency --steps 100000
 
 RUN/checkpoint.pt holds everything that a step depends on; batch k is the same
 whether the run was stopped before it or not.  RUN/history.jsonl has a line for

@@ -150,8 +150,8 @@ def render(parts, n, material, rng):
         command = ["fluidsynth", "-niq", "-r", str(audio.RATE), "-g", "0.5", *options]
         command += ["-o", "synth.cpu-cores=1", "-o", "synth.dynamic-sample-loading=1"]
         command += ["-O", "float", "-T", "wav", "-F", sound]
-        subprocess.run(
-            [*command, str(font), score], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        command += [str(font), score]
+        quiet = subprocess.DEVNULL
+        subprocess.run(command, check=True, stdout=quiet, stderr=quiet)
         x = audio.read(sound)[:n]
     return np.pad(x, ((0, n - len(x)), (0, 0)))

@@ -92,7 +92,7 @@ def anywhere(library, stem, n, rng):
 
 
 def equalised(x, rng):
-    """A smooth random curve over the logarithm of frequency; zero phase, around the excerpt's ends."""
+    """A smooth random curve over the logarithm of frequency; zero phase, and circular."""
     size = fft.next_fast_len(len(x), real=True)
     spectrum = fft.rfft(x, size, axis=0)  # scipy's stays in single precision
     hz = fft.rfftfreq(size, 1 / audio.RATE)
@@ -151,7 +151,8 @@ def compression(mix, rng):
         return np.ones(len(mix), np.float32)
     hz = 1 / (2 * np.pi * rng.uniform(0.01, 0.1))  # of a time constant in s
     power = (mix**2).mean(axis=1)
-    level = np.sqrt(np.maximum(signal.sosfilt(signal.butter(1, hz, fs=audio.RATE, output="sos"), power), 0))
+    smoother = signal.butter(1, hz, fs=audio.RATE, output="sos")
+    level = np.sqrt(np.maximum(signal.sosfilt(smoother, power), 0))
     over = np.maximum(level / threshold, 1)
     return (over ** (1 / rng.uniform(1.5, 6) - 1)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""train/score.py: what a synthetic song plays: a cut of a POP909 song, transposed and at another tempo.
+"""train/score.py: a cut of a POP909 song, transposed and at another tempo.
 
 SPDX-License-Identifier: PostgreSQL
 """

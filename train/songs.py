@@ -40,7 +40,8 @@ def synthesise(material, seed, seconds=SECONDS, validation=False):
     """Stem name to sound, and the score."""
     key = ("validation" if validation else "training", seed)
     n = audio.samples(seconds)
-    played = score.draw(material, melodies(material, validation), seconds, audio.dice(*key, "score"))
+    names = melodies(material, validation)
+    played = score.draw(material, names, seconds, audio.dice(*key, "score"))
     stems = {
         "vocals": voice.stem(played, n, material, validation, audio.dice(*key, "vocals")),
         "drums": drums.stem(played, n, material, audio.dice(*key, "drums")),

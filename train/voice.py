@@ -38,7 +38,7 @@ FADE = audio.samples(0.015)
 
 
 def singers(material, validation):
-    """Singer to sorted names; validation songs have the held-out ones, training songs the others."""
+    """Singer to sorted names: the held-out ones for validation, or the others."""
     out = {}
     for place in ("speech/", "voices/"):
         for name in material.under(place):
@@ -170,7 +170,8 @@ def articulation(melody, frames, paths, rng):
         first = rng.randint(0, len(voiced) - 30)
         order = np.roll(np.arange(len(voiced)), -first)
         ends = np.cumsum(weights[order])
-        chosen = order[np.searchsorted(ends, np.arange(b - a) % ends[-1], side="right") % len(order)]
+        place = np.searchsorted(ends, np.arange(b - a) % ends[-1], side="right")
+        chosen = order[place % len(order)]
         envelopes[a:b], voicing[a:b] = envelope[chosen], voiced[chosen]
     return envelopes, voicing
 
