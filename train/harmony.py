@@ -84,7 +84,8 @@ def bass(score, n, material, rng):
         audio.place(out, x, audio.samples(note.start))
     if rng.random() < 0.4:
         out = filtered(driven(out, rng.uniform(2, 12)), "low", rng.uniform(1500, 6000))
-    return out
+    # the instrument's tone knob: a first-order low pass, seldom open in a recording
+    return filtered(out, "low", rng.uniform(500, 2500), order=1)
 
 
 def strummed(chord, power, rng):

@@ -22,7 +22,7 @@ from . import audio, harmony, material, midi, mixing, songs, voice
 SHARED = pathlib.Path(os.environ.get("SPOTAI_SHARED", "../shared"))
 FORBIDDEN = SHARED / "data" / "separation"
 SECONDS = 12.0
-SEEDS = (0, 3)  # sampled drums; sampled and rendered bass; a sung and a vocoded voice
+SEEDS = (0, 1, 3)  # sampled drums; sampled and rendered bass; a sung and a vocoded voice
 
 
 def share(x, low, high):
