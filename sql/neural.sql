@@ -69,14 +69,21 @@ SELECT count(*) AS same_ids FROM first f JOIN spotai.audio a USING (id) WHERE tr
 RESET spotai.threads;
 RESET spotai.nn_keep_model;
 
--- what this CPU does best is near f32: the same weights under another name
+-- bf16 is near f32, and not f32: the same weights under another name.  A CPU
+-- without AVX-512 refuses it, and then there is nothing to compare.
 SELECT spotai.model_import(:'models' || 'tiny-4stems.safetensors', 'rounded4', params => :'small') IS NOT NULL AS imported;
+SET spotai.nn_precision = 'bf16';
+SELECT set_config('test.track', :'track', false) IS NOT NULL AS ready;
+DO $$ BEGIN
+    PERFORM spotai.separate(current_setting('test.track')::uuid, 4, 'rounded4');
+EXCEPTION WHEN feature_not_supported THEN NULL;
+END $$;
 RESET spotai.nn_precision;
-SELECT count(*) FROM spotai.separate(:'track', 4, 'rounded4');
 CREATE VIEW pg_temp.distance AS
 SELECT b.model, min(spotai.sdr(a.id, b.id)) AS sdr FROM spotai.audio a JOIN spotai.audio b USING (track_id, stem)
 WHERE a.model = 'tiny4' AND b.model <> 'tiny4' AND b.stem_count = 4 AND a.track_id = :'track' GROUP BY 1;
-SELECT sdr > 30 AS near FROM pg_temp.distance WHERE model = 'rounded4';
+SELECT coalesce(bool_and(sdr > 30), true) AS near, coalesce(bool_and(sdr < 200), true) AS not_the_same
+FROM pg_temp.distance WHERE model = 'rounded4';
 
 -- as published: no cross-fades, and the sum is what it is
 SET spotai.nn_precision = 'f32';
