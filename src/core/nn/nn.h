@@ -111,7 +111,8 @@ SpStatus sp_linear_new(SpNn *nn, int rows, int in_size, int out_size, const floa
 /*
  * A transposed convolution of stride 2, as four ordinary ones: one for each
  * parity of row and column of the output, each with its own taps: the
- * library's own strided one is slower on every CPU that was measured.  Output sample o gathers in[i] * kernel[o - 2 i + crop].
+ * library's own strided one is slower on both CPUs that were measured.  Output
+ * sample o gathers in[i] * kernel[o - 2 i + crop].
  */
 typedef struct SpDeconvShape
 {
