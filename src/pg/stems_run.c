@@ -22,14 +22,15 @@
 #include "utils/memutils.h"
 #include "utils/uuid.h"
 
-#include "core/audio/quantise.h"
 #include "core/stems/classical.h"
 #include "core/stems/neural.h"
+#include "core/stems/writer.h"
 #include "pg/model.h"
 #include "pg/nn.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
+#include "pg/threads.h"
 
 /*
  * Frames handed to the engine at a time.  At 20x real time 8192 frames of
@@ -61,17 +62,6 @@ static const struct config_enum_entry extension_options[] = {{"auto", EXTENSION_
                                                              {"average", SP_EXTEND_AVERAGE, false},
                                                              {NULL, 0, false}};
 
-/* One stem on its way from the engine to its file. */
-typedef struct StemSink
-{
-	SpSpool *spool;
-	SpEncoder *encoder;
-	SpMeasure measure;
-	float *samples;   /* one step, interleaved */
-	int32 *quantised; /* the same as integers */
-	SpStemResult result;
-} StemSink;
-
 struct SpSeparation
 {
 	MemoryContext context;
@@ -83,10 +73,12 @@ struct SpSeparation
 	SpAudioRow source;
 	SpDecoder *decoder;
 	SpSeparator *engine;
-	float *block;  /* decoded, as many channels as the source has */
+	float *block; /* decoded, as many channels as the source has */
+	SpWriter *writer;
 	int64 written; /* frames of each stem so far */
 	int n_stems;
-	StemSink stems[SP_STEMS_MAX];
+	SpSpool *spools[SP_STEMS_MAX]; /* files of stems */
+	SpStemResult results[SP_STEMS_MAX];
 };
 
 void
@@ -191,18 +183,32 @@ open_engine(SpSeparation *s)
 }
 
 static void
-open_sink(SpSeparation *s, StemSink *sink, const char *name)
+release_writer(void *writer)
 {
-	SpEncoderSpec spec = sp_encoder_default(SP_AUDIO_FLAC, s->source.sample_rate_hz, s->channels);
+	sp_writer_free(writer);
+}
 
-	spec.bits = s->bits;
-	spec.frames = s->source.frames;
-	sink->spool = sp_audio_new_spool();
-	sink->encoder = sp_audio_encoder(&spec, sink->spool);
-	sp_measure_init(&sink->measure, s->channels);
-	sink->samples = palloc(sizeof(float) * STEP_FRAMES * s->channels);
-	sink->quantised = palloc(sizeof(int32) * STEP_FRAMES * s->channels);
-	sink->result.name = name;
+static void
+open_writer(SpSeparation *s)
+{
+	SpWriterConfig config = {
+		.encoder = sp_encoder_default(SP_AUDIO_FLAC, s->source.sample_rate_hz, s->channels),
+		.stems = s->n_stems,
+		.sum_to_mix = s->sum_to_mix,
+	};
+	SpFault fault = {0};
+
+	config.encoder.bits = s->bits;
+	config.encoder.frames = s->source.frames;
+	for (int i = 0; i < s->n_stems; i++)
+	{
+		s->spools[i] = sp_audio_new_spool();
+		s->results[i].name = s->model.stems[i];
+	}
+	config.pool = sp_pg_pool();
+	sp_pg_check(sp_writer_new(sp_pg_env(), &config, s->spools, &s->writer, &fault),
+	            "audio for encoding", &fault);
+	sp_pg_own(s->writer, release_writer);
 }
 
 static void
@@ -232,8 +238,7 @@ sp_separation_open(MemoryContext context, Datum track_id, int stems, const char 
 	s->sum_to_mix = stems_sum_to_mix && !(stems_exact && s->model.architecture != NULL);
 	open_source(s, track_id);
 	open_engine(s);
-	for (int i = 0; i < stems; i++)
-		open_sink(s, &s->stems[i], s->model.stems[i]);
+	open_writer(s);
 	MemoryContextSwitchTo(caller);
 	return s;
 }
@@ -261,41 +266,17 @@ fold_to_stereo(float *block, size_t frames, int channels)
 	}
 }
 
-static void
-quantise_step(SpSeparation *s, size_t samples)
-{
-	int32 *out[SP_STEMS_MAX];
-	const float *in[SP_STEMS_MAX];
-
-	for (int i = 0; i < s->n_stems; i++)
-	{
-		out[i] = s->stems[i].quantised;
-		in[i] = s->stems[i].samples;
-		if (!s->sum_to_mix)
-			sp_quantise(out[i], in[i], samples, s->bits);
-	}
-	if (s->sum_to_mix)
-		sp_quantise_stems(out, in, NULL, s->n_stems, samples, s->bits);
-}
-
-/* Take what the engine has ready and write it to the stems' files. */
+/* Take what the engine has ready to the stems' files. */
 static void
 drain(SpSeparation *s)
 {
-	float *out[SP_STEMS_MAX];
+	SpFault fault = {0};
 	size_t got;
 
-	for (int i = 0; i < s->n_stems; i++)
-		out[i] = s->stems[i].samples;
-	while ((got = sp_separator_pull(s->engine, out, STEP_FRAMES)) > 0)
+	while ((got = sp_separator_pull(s->engine, sp_writer_block(s->writer), SP_WRITER_FRAMES)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
-		quantise_step(s, got * s->channels);
-		for (int i = 0; i < s->n_stems; i++)
-		{
-			sp_measure_push(&s->stems[i].measure, s->stems[i].samples, got);
-			sp_audio_write_int(s->stems[i].encoder, s->stems[i].quantised, got);
-		}
+		sp_pg_check(sp_writer_put(s->writer, got, &fault), "encoded audio", &fault);
 		s->written += got;
 	}
 }
@@ -306,17 +287,17 @@ summarise(SpSeparation *s)
 	double total = 0.0;
 
 	for (int i = 0; i < s->n_stems; i++)
-		total += s->stems[i].measure.energy;
+		total += sp_writer_measure(s->writer, i)->energy;
 	for (int i = 0; i < s->n_stems; i++)
 	{
-		StemSink *sink = &s->stems[i];
+		const SpMeasure *measure = sp_writer_measure(s->writer, i);
+		SpStemResult *result = &s->results[i];
 
-		sp_audio_finish(sink->encoder);
-		sink->result.duration_s = (double) s->written / s->source.sample_rate_hz;
+		result->duration_s = (double) s->written / s->source.sample_rate_hz;
 		/* what is stored was clamped to full scale */
-		sink->result.peak_db = Min(sp_measure_peak_db(&sink->measure), 0.0);
-		sink->result.rms_db = sp_measure_rms_db(&sink->measure);
-		sink->result.energy_share = total > 0.0 ? sink->measure.energy / total : 0.0;
+		result->peak_db = Min(sp_measure_peak_db(measure), 0.0);
+		result->rms_db = sp_measure_rms_db(measure);
+		result->energy_share = total > 0.0 ? measure->energy / total : 0.0;
 	}
 }
 
@@ -324,6 +305,7 @@ void
 sp_separation_compute(SpSeparation *s, SpAudioTick tick, void *arg)
 {
 	MemoryContext caller = MemoryContextSwitchTo(s->context);
+	SpFault fault = {0};
 	size_t got;
 
 	while ((got = sp_audio_read(s->decoder, s->block, STEP_FRAMES)) > 0)
@@ -342,13 +324,14 @@ sp_separation_compute(SpSeparation *s, SpAudioTick tick, void *arg)
 	if (s->written != s->source.frames)
 		elog(ERROR, "stems have " INT64_FORMAT " frames instead of " INT64_FORMAT, s->written,
 		     s->source.frames);
+	sp_pg_check(sp_writer_finish(s->writer, &fault), "encoded audio", &fault);
 	summarise(s);
 	MemoryContextSwitchTo(caller);
 }
 
 /* The row of one stem; the id of an earlier separation by the same model stays. */
 static Datum
-upsert_stem(SpSeparation *s, StemSink *sink)
+upsert_stem(SpSeparation *s, int stem)
 {
 	static SpQuery upsert = {
 		.text =
@@ -372,11 +355,11 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 	              INT8OID, BYTEAOID, FLOAT4OID, FLOAT4OID, FLOAT4OID},
 	};
 	bytea *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	const SpStemResult *r = &sink->result;
+	const SpStemResult *r = &s->results[stem];
 	bool isnull;
 
 	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	sp_audio_hash(sink->spool, (uint8 *) VARDATA(digest));
+	sp_audio_hash(s->spools[stem], (uint8 *) VARDATA(digest));
 	sp_pg_query(&upsert,
 	            (Datum[]){
 					s->track_id,
@@ -388,7 +371,7 @@ upsert_stem(SpSeparation *s, StemSink *sink)
 					Int16GetDatum(s->channels),
 					Int64GetDatum(s->written),
 					Float8GetDatum(r->duration_s),
-					Int64GetDatum(sp_spool_size(sink->spool)),
+					Int64GetDatum(sp_spool_size(s->spools[stem])),
 					PointerGetDatum(digest),
 					Float4GetDatum(r->peak_db),
 					Float4GetDatum(r->rms_db),
@@ -403,13 +386,12 @@ sp_separation_store(SpSeparation *s)
 {
 	for (int i = 0; i < s->n_stems; i++)
 	{
-		StemSink *sink = &s->stems[i];
 		pg_uuid_t *id = MemoryContextAlloc(s->context, sizeof(pg_uuid_t));
 
-		*id = *DatumGetUUIDP(upsert_stem(s, sink));
-		sink->result.audio_id = UUIDPGetDatum(id);
-		sp_audio_delete_chunks(sink->result.audio_id);
-		sp_audio_store_chunks(sink->result.audio_id, sink->spool);
+		*id = *DatumGetUUIDP(upsert_stem(s, i));
+		s->results[i].audio_id = UUIDPGetDatum(id);
+		sp_audio_delete_chunks(s->results[i].audio_id);
+		sp_audio_store_chunks(s->results[i].audio_id, s->spools[i]);
 	}
 }
 
@@ -428,5 +410,5 @@ sp_separation_count(const SpSeparation *s)
 const SpStemResult *
 sp_separation_stem(const SpSeparation *s, int i)
 {
-	return &s->stems[i].result;
+	return &s->results[i];
 }

@@ -52,22 +52,40 @@ quantise_mix(int32_t *out, const float *x, size_t n, int bits)
 	}
 }
 
-/* The same for the sum of the stems. */
-static void
-sum_stems(int32_t *out, const float *const *stems, size_t n_stems, size_t at, size_t n, int bits)
+SP_CLONES static void
+add(double *restrict sum, const float *restrict x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sum[i] += (double) x[i];
+}
+
+SP_CLONES static void
+round_sum(int32_t *restrict out, const double *restrict sum, size_t n, int bits)
 {
 	double scale = (double) (1 << (bits - 1));
+	double limit = scale * SP_QUANTISE_MAX_STEMS;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		double sum = 0;
+		double v = sum[i] * scale;
 
-		for (size_t s = 0; s < n_stems; s++)
-			sum += (double) stems[s][at + i];
-		sum *= scale;
-		sum = fmax(-scale * SP_QUANTISE_MAX_STEMS, fmin(scale * SP_QUANTISE_MAX_STEMS, sum));
-		out[i] = (int32_t) rint(sum);
+		v = v < -limit ? -limit : v;
+		v = v > limit ? limit : v;
+		out[i] = (int32_t) rint(v);
 	}
+}
+
+/* The same for the sum of the stems; n is at most BLOCK. */
+static void
+sum_stems(int32_t *out, const float *const *stems, size_t n_stems, size_t at, size_t n, int bits)
+{
+	double sum[BLOCK];
+
+	for (size_t i = 0; i < n; i++)
+		sum[i] = 0.0;
+	for (size_t s = 0; s < n_stems; s++)
+		add(sum, stems[s] + at, n);
+	round_sum(out, sum, n, bits);
 }
 
 /* rest -= x, and how many of rest are beyond full scale afterwards? */
