@@ -24,7 +24,7 @@ endif
 INSTALL_SQL = migrations/$(EXTENSION)--$(EXTVERSION).sql
 CODE_SQL    = $(sort $(wildcard migrations/code/*.sql))
 SCHEMA_SQL  = $(sort $(wildcard migrations/schema/*.sql))
-DATA        = $(wildcard migrations/*--*--*.sql migrations/frozen/*.sql)
+DATA        = $(wildcard migrations/*--*--*.sql migrations/frozen/*.sql) models/spotai-base.safetensors
 DATA_built  = $(INSTALL_SQL)
 
 REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))

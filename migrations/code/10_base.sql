@@ -114,7 +114,14 @@ BEGIN
         VALUES (step.version, step.name, spotai.version());
     END LOOP;
     CALL _spotai.secure_tables();
+    -- the tables are what this is about: without the weights, spotai.separate() says what is missing
+    BEGIN
+        PERFORM spotai.model_install_base();
+    EXCEPTION WHEN undefined_file OR io_error OR insufficient_privilege OR data_exception OR feature_not_supported THEN
+        RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM,
+            HINT = 'Install the extension''s files again and CALL spotai.migrate(); until then spotai.separate() needs model => ''classical'' or a model of yours.';
+    END;
 END
 $$;
 COMMENT ON PROCEDURE spotai.migrate() IS
-'creates or upgrades the tables of spotai, forward only, in the caller''s transaction; running it again changes nothing';
+'creates or upgrades the tables of spotai, forward only, in the caller''s transaction, and installs the model that comes with the extension; running it again changes nothing';

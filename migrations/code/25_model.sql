@@ -22,6 +22,14 @@ AS 'MODULE_PATHNAME', 'spotai_model_import';
 COMMENT ON FUNCTION spotai.model_import(bytea, text, text, text, jsonb, text, text, text, boolean) IS
 'as spotai.model_import(path), from the bytes of a file: a .tar.gz of a TensorFlow checkpoint, safetensors or .npz';
 
+CREATE FUNCTION spotai.model_install_base()
+RETURNS boolean
+LANGUAGE C VOLATILE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_model_install_base';
+COMMENT ON FUNCTION spotai.model_install_base() IS
+'installs the model that comes with the extension, spotai-base, and makes it active; false when this version of it is there already. spotai.migrate() calls it, and so does a separation that needs it';
+
 CREATE FUNCTION spotai.model_export(name text, path text, version text DEFAULT NULL, overwrite boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE C VOLATILE

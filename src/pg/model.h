@@ -25,6 +25,8 @@
 
 /* The model that is code and always there. */
 #define SP_MODEL_CLASSICAL "classical"
+/* The network that comes with the extension. */
+#define SP_MODEL_BASE "spotai-base"
 
 /* A model that separation can use. */
 typedef struct SpModelRow
@@ -75,9 +77,11 @@ extern void sp_model_check_version(const char *version);
  * or NULL; fallback is the setting spotai.stems_model or NULL, and is ignored
  * when it names a model of another number of stems.  Without either it is the
  * active installed model with the best mean of metrics -> sdr, then the order
- * of the catalogue, then the newest; else classical.  Variants are used only by
- * name.  Raises 42704, 55000, and 22023 for a number of stems that the model,
- * or no model, can do.
+ * of the catalogue, then the newest; then SP_MODEL_BASE, which is installed
+ * when it is not; for what that cannot do, classical.  Variants are used only
+ * by name.  A model whose architecture folds separates two stems as well.
+ * Raises 42704, 55000, 22023 for a number of stems that the model, or no model,
+ * can do, and whatever is wrong with the weights of SP_MODEL_BASE.
  */
 extern void sp_model_choose(const char *name, const char *fallback, int stems, SpModelRow *out);
 
@@ -87,6 +91,20 @@ extern void sp_model_missing(const char *name) SP_NORETURN;
 /* The statement that installs a model of the catalogue from its archive, or fetches its base. */
 struct SpCatalogueEntry;
 extern char *sp_model_how_to_install(const struct SpCatalogueEntry *entry);
+
+/* ---- model_import.c ---- */
+
+/*
+ * Install the model in a file that came with the extension, which must call
+ * itself name, and make it active; false when that version is there already.
+ * Raises what is wrong with the file.
+ */
+extern bool sp_model_import_shipped(const char *path, const char *name);
+
+/* ---- model_base.c ---- */
+
+/* Install SP_MODEL_BASE unless the tenant has it; true when it was not there. */
+extern bool sp_model_ensure_base(void);
 
 /* ---- model_tensor.c ---- */
 

@@ -94,6 +94,37 @@ take_classical(int stems, SpModelRow *out)
 	return true;
 }
 
+static Datum
+names_array(Datum *names, int count)
+{
+	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* Names of architectures that fold, or of all; another library may have installed unknown ones. */
+static Datum
+architectures(bool folding)
+{
+	Datum *names;
+	int count = 0, known = 0;
+
+	while (sp_architectures[known] != NULL)
+		known++;
+	names = palloc(sizeof(Datum) * Max(known, 1));
+	for (int i = 0; i < known; i++)
+		if (!folding || sp_architectures[i]->folds)
+			names[count++] = CStringGetTextDatum(sp_architectures[i]->name);
+	return names_array(names, count);
+}
+
+/* Either all stems of the model, or vocals and the rest of one that folds. */
+static bool
+separates(const SpModelRow *row, int stems)
+{
+	const SpArchitecture *architecture = sp_architecture_find(row->architecture);
+
+	return row->n_stems == stems || (stems == 2 && architecture != NULL && architecture->folds);
+}
+
 static void
 take_named(const char *name, int stems, SpModelRow *out)
 {
@@ -106,8 +137,10 @@ take_named(const char *name, int stems, SpModelRow *out)
 			         errhint("It separates %s: pass stems => one of these.", classical_counts())));
 		return;
 	}
+	if (strcmp(name, SP_MODEL_BASE) == 0)
+		sp_model_ensure_base();
 	sp_model_get(name, NULL, out);
-	if (out->n_stems != stems)
+	if (!separates(out, stems))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("model \"%s\" cannot separate %d stems", name, stems),
 		                errhint("It separates %d: pass stems => %d.", out->n_stems, out->n_stems)));
@@ -121,6 +154,8 @@ take_fallback(const char *name, int stems, SpModelRow *out)
 		return false;
 	if (strcmp(name, SP_MODEL_CLASSICAL) == 0)
 		return take_classical(stems, out);
+	if (strcmp(name, SP_MODEL_BASE) == 0)
+		sp_model_ensure_base();
 	if (!sp_model_find(name, NULL, out))
 		ereport(ERROR,
 		        (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -129,13 +164,7 @@ take_fallback(const char *name, int stems, SpModelRow *out)
 		                name),
 		         errhint("Install it, name another model, or leave the setting empty; "
 		                 "spotai.models() lists what there is.")));
-	return out->n_stems == stems;
-}
-
-static Datum
-names_array(Datum *names, int count)
-{
-	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+	return separates(out, stems);
 }
 
 /* Names of the catalogue, the better ones first. */
@@ -151,21 +180,6 @@ ranked_names(void)
 	return names_array(names, (int) count);
 }
 
-/* A newer version of the library may have installed networks that we cannot run. */
-static Datum
-known_architectures(void)
-{
-	Datum *names;
-	int count = 0;
-
-	while (sp_architectures[count] != NULL)
-		count++;
-	names = palloc(sizeof(Datum) * Max(count, 1));
-	for (int i = 0; i < count; i++)
-		names[i] = CStringGetTextDatum(sp_architectures[i]->name);
-	return names_array(names, count);
-}
-
 static bool
 take_best(int stems, SpModelRow *out)
 {
@@ -174,18 +188,34 @@ take_best(int stems, SpModelRow *out)
 				" LATERAL (SELECT avg(value::text::float8) AS sdr_db FROM jsonb_each("
 				"  CASE jsonb_typeof(metrics -> 'sdr') WHEN 'object' THEN metrics -> 'sdr' END)"
 				"  WHERE jsonb_typeof(value) = 'number') quality"
-				" WHERE tenant_id = spotai.current_tenant() AND active AND cardinality(stems) = $1"
-				" AND architecture = ANY ($3)"
-				" ORDER BY sdr_db DESC NULLS LAST, array_position($2, name) NULLS LAST,"
+				" WHERE tenant_id = spotai.current_tenant() AND active AND architecture = ANY ($3)"
+				" AND (cardinality(stems) = $1 OR $1 = 2 AND architecture = ANY ($4))"
+				" ORDER BY sdr_db DESC NULLS LAST, name = '" SP_MODEL_BASE
+				"', array_position($2, name) NULLS LAST,"
 				" created_at DESC, name COLLATE \"C\" LIMIT 1",
-		.nargs = 3,
-		.types = {INT4OID, TEXTARRAYOID, TEXTARRAYOID},
+		.nargs = 4,
+		.types = {INT4OID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID},
 	};
+	Datum args[] = {Int32GetDatum(stems), ranked_names(), architectures(false),
+	                architectures(true)};
 
-	if (sp_pg_query(&best, (Datum[]){Int32GetDatum(stems), ranked_names(), known_architectures()},
-	                NULL, false) == 0)
+	if (sp_pg_query(&best, args, NULL, false) == 0)
 		return false;
 	return sp_model_find(sp_pg_column_text(0, 1), NULL, out);
+}
+
+/*
+ * The network that comes with the extension, for a tenant that never had it.
+ * There is no silent way past weights that are missing or damaged: who wants
+ * classical instead says so.
+ */
+static bool
+take_base(int stems, SpModelRow *out)
+{
+	if (stems != 2 && stems != 4)
+		return false;
+	sp_model_ensure_base();
+	return sp_model_find(SP_MODEL_BASE, NULL, out) && separates(out, stems);
 }
 
 /* A network that another version of the library knows. */
@@ -205,7 +235,7 @@ sp_model_choose(const char *name, const char *fallback, int stems, SpModelRow *o
 	if (name != NULL)
 		take_named(name, stems, out);
 	else if (!take_fallback(fallback, stems, out) && !take_best(stems, out) &&
-	         !take_classical(stems, out))
+	         !take_base(stems, out) && !take_classical(stems, out))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("a track cannot be separated into %d stems", stems),
 		                errhint("Use %s stems.", classical_counts())));

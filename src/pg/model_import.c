@@ -387,6 +387,21 @@ find_same(const Import *import, pg_uuid_t *id)
 	return true;
 }
 
+/* This version of it, whatever its weights. */
+static bool
+is_installed(const Import *import)
+{
+	static SpQuery find = {
+		.text = "SELECT FROM spotai.model"
+				" WHERE tenant_id = spotai.current_tenant() AND name = $1 AND version = $2",
+		.nargs = 2,
+		.types = {TEXTOID, TEXTOID},
+	};
+	Datum args[] = {CStringGetTextDatum(import->name), CStringGetTextDatum(import->version)};
+
+	return sp_pg_query(&find, args, NULL, false) > 0;
+}
+
 /* {"sdr": {...}, "sdr_source": ...} as published, {} where nothing is. */
 static Datum
 published_metrics(const Import *import)
@@ -507,6 +522,26 @@ spotai_model_import_file(PG_FUNCTION_ARGS)
 	import_model(import, id);
 	SPI_finish();
 	PG_RETURN_UUID_P(id);
+}
+
+bool
+sp_model_import_shipped(const char *path, const char *name)
+{
+	Import *import = palloc0(sizeof(Import));
+	pg_uuid_t id;
+
+	import->activate = true;
+	open_weights(import, path, NULL);
+	identify(import);
+	if (strcmp(import->name, name) != 0)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+		                errmsg("\"%s\" holds the model \"%s\" instead of \"%s\"", path,
+		                       import->name, name)));
+	sp_model_lock(import->name);
+	if (is_installed(import))
+		return false;
+	import_model(import, &id);
+	return true;
 }
 
 static void

@@ -182,6 +182,13 @@ open_engine(SpSeparation *s)
 	sp_pg_own(s->engine, release_engine);
 }
 
+/* Of a model that folds, two stems are another pair of names than its own first two. */
+static const char *
+stem_name(const SpSeparation *s, int i)
+{
+	return s->n_stems == s->model.n_stems ? s->model.stems[i] : sp_classical_names(s->n_stems)[i];
+}
+
 static void
 release_writer(void *writer)
 {
@@ -203,7 +210,7 @@ open_writer(SpSeparation *s)
 	for (int i = 0; i < s->n_stems; i++)
 	{
 		s->spools[i] = sp_audio_new_spool();
-		s->results[i].name = s->model.stems[i];
+		s->results[i].name = stem_name(s, i);
 	}
 	config.pool = sp_pg_pool();
 	sp_pg_check(sp_writer_new(sp_pg_env(), &config, s->spools, &s->writer, &fault),

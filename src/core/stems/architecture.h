@@ -60,6 +60,8 @@ typedef struct SpArchitecture
 {
 	const char *name;
 	const char *title; /* for people, with the paper */
+	/* Also separates the first stem, vocals, from all others together, as two stems. */
+	bool folds;
 
 	/* Do these tensors' names look like this architecture? */
 	bool (*recognises)(const SpTensorSource *tensors);
