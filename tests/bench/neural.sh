@@ -36,7 +36,7 @@ prepare() {
     mkdir -p build/logs build/bench
     use_server
     # one checkpoint or another in the middle of a measurement would be noise
-    cluster_create_scratch bench-server "shared_buffers = 32MB" "max_wal_size = 16GB" "checkpoint_timeout = 1h"
+    cluster_create_scratch bench-server "shared_buffers = 32MB" "max_wal_size = 16GB" "min_wal_size = 8GB" "checkpoint_timeout = 1h"
     cluster_start bench-server
     sql bench-server -c 'CREATE DATABASE bench' postgres
     query -c 'CREATE EXTENSION spotai' -c 'CALL spotai.migrate()'
@@ -105,6 +105,9 @@ models() {
     query -c 'VACUUM ANALYZE'
 }
 
+# A server that has run for a while has files of the log to use again, and does not make new ones of zeros.
+settle() { query -c CHECKPOINT; }
+
 # --- speed ------------------------------------------------------------------
 
 # times STEMS SETTINGS: x real time of the song, the median of RUNS after a short song that loads the network.
@@ -122,6 +125,7 @@ speed_row() {
 
 speed() {
     say "speed"
+    settle
     printf '\n| stored song to stored FLAC stems, 3 minutes: stems | numbers | threads | s | x real time | bar |\n|--:|---|--:|--:|--:|---|\n'
     speed_row 4 bf16 1
     speed_row 4 bf16 2 100
@@ -136,6 +140,7 @@ speed() {
 variants() {
     local settings plain x
     say "variants"
+    settle
     printf '\n| 4 stems, bf16, 2 threads | x real time | of the default |\n|---|--:|--:|\n'
     while IFS='|' read -r settings text; do
         x=$(times 4 "threads=2 nn_precision=bf16 $settings")
