@@ -47,6 +47,13 @@ static size_t pull(SpSeparator *base, float *const *out, size_t max_frames);
 static void free_all(SpSeparator *base);
 static SpStatus make_parts(Neural *n, const SpModel *model);
 
+/* Two stems of a model that has more. */
+static bool
+folds(const SpModelSpec *spec, const SpNeuralConfig *cfg)
+{
+	return spec->architecture->folds && cfg->song.stems == 2 && spec->stems > 2;
+}
+
 SpStatus
 sp_neural_new(const SpEnv *env, const SpModel *model, const SpNeuralConfig *cfg, SpSeparator **out)
 {
@@ -58,7 +65,7 @@ sp_neural_new(const SpEnv *env, const SpModel *model, const SpNeuralConfig *cfg,
 	*out = NULL;
 	if (cfg->song.sample_rate < SP_SEPARATOR_MIN_RATE ||
 	    cfg->song.sample_rate > SP_SEPARATOR_MAX_RATE || cfg->song.channels < 1 ||
-	    cfg->song.channels > 2 || cfg->song.stems != spec->stems)
+	    cfg->song.channels > 2 || (cfg->song.stems != spec->stems && !folds(spec, cfg)))
 		return SP_ERR_BAD_ARG;
 	n = sp_calloc(env, 1, sizeof(*n));
 	if (n == NULL)
@@ -71,7 +78,10 @@ sp_neural_new(const SpEnv *env, const SpModel *model, const SpNeuralConfig *cfg,
 	/* the only stem of a model is not the mix */
 	if (spec->stems == 1)
 		n->cfg.song.sum_to_mix = false;
-	n->estimated = n->cfg.song.sum_to_mix ? spec->stems - 1 : spec->stems;
+	/* what is not vocals is the mix without them, whatever its parts */
+	if (folds(spec, cfg))
+		n->cfg.song.sum_to_mix = true;
+	n->estimated = n->cfg.song.sum_to_mix ? cfg->song.stems - 1 : spec->stems;
 	st = make_parts(n, model);
 	if (st != SP_OK)
 	{
