@@ -77,6 +77,13 @@ extern void sp_audio_hash(SpSpool *spool, uint8 *digest);
 /* Cut the spool's bytes into rows of spotai.audio_chunk. */
 extern void sp_audio_store_chunks(Datum audio_id, SpSpool *spool);
 
+/*
+ * The same in parts: how many rows the bytes make, the last of which may be
+ * short; and the rows first .. end - 1.  Answers the next one.
+ */
+extern int sp_audio_chunks(const SpSpool *spool);
+extern int sp_audio_store_range(Datum audio_id, SpSpool *spool, int first, int end);
+
 /* Remove the chunks of an audio whose content is to be replaced. */
 extern void sp_audio_delete_chunks(Datum audio_id);
 

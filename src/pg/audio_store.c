@@ -212,8 +212,9 @@ sp_audio_hash(SpSpool *spool, uint8 *digest)
 	pfree(block);
 }
 
-void
-sp_audio_store_chunks(Datum audio_id, SpSpool *spool)
+/* One piece; chunk has room for it. */
+static void
+store_chunk(Datum audio_id, SpSpool *spool, int seq, bytea *chunk)
 {
 	static SpQuery insert = {
 		.text = "INSERT INTO spotai.audio_chunk (tenant_id, audio_id, seq, data)"
@@ -221,22 +222,40 @@ sp_audio_store_chunks(Datum audio_id, SpSpool *spool)
 		.nargs = 3,
 		.types = {UUIDOID, INT4OID, BYTEAOID},
 	};
-	bytea *chunk = palloc(VARHDRSZ + CHUNK_BYTES);
-	int64 size = sp_spool_size(spool);
-	int seq = 0;
+	size_t got;
 
-	for (int64 at = 0; at < size; at += CHUNK_BYTES)
-	{
-		size_t got;
+	CHECK_FOR_INTERRUPTS();
+	sp_pg_check(sp_spool_read(spool, (int64) seq * CHUNK_BYTES, VARDATA(chunk), CHUNK_BYTES, &got),
+	            "temporary file", NULL);
+	SET_VARSIZE(chunk, VARHDRSZ + got);
+	sp_pg_query(&insert, (Datum[]){audio_id, Int32GetDatum(seq), PointerGetDatum(chunk)}, NULL,
+	            false);
+}
 
-		CHECK_FOR_INTERRUPTS();
-		sp_pg_check(sp_spool_read(spool, at, VARDATA(chunk), CHUNK_BYTES, &got), "temporary file",
-		            NULL);
-		SET_VARSIZE(chunk, VARHDRSZ + got);
-		sp_pg_query(&insert, (Datum[]){audio_id, Int32GetDatum(seq++), PointerGetDatum(chunk)},
-		            NULL, false);
-	}
+int
+sp_audio_store_range(Datum audio_id, SpSpool *spool, int first, int end)
+{
+	bytea *chunk;
+
+	if (first >= end)
+		return first;
+	chunk = palloc(VARHDRSZ + CHUNK_BYTES);
+	while (first < end)
+		store_chunk(audio_id, spool, first++, chunk);
 	pfree(chunk);
+	return end;
+}
+
+int
+sp_audio_chunks(const SpSpool *spool)
+{
+	return (int) ((sp_spool_size(spool) + CHUNK_BYTES - 1) / CHUNK_BYTES);
+}
+
+void
+sp_audio_store_chunks(Datum audio_id, SpSpool *spool)
+{
+	sp_audio_store_range(audio_id, spool, 0, sp_audio_chunks(spool));
 }
 
 void

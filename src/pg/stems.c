@@ -67,6 +67,7 @@ spotai_separate(PG_FUNCTION_ARGS)
 	model = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	separation =
 		sp_separation_open(CurrentMemoryContext, PG_GETARG_DATUM(0), PG_GETARG_INT32(1), model);
+	sp_separation_store_early(separation);
 	sp_separation_compute(separation, NULL, NULL);
 	sp_separation_store(separation);
 	put_stems(fcinfo, separation);

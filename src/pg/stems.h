@@ -41,6 +41,12 @@ extern void sp_stems_init(void);
 extern SpSeparation *sp_separation_open(MemoryContext context, Datum track_id, int stems,
                                         const char *model);
 
+/*
+ * Where the same transaction, connected to SPI, runs all phases: makes phase 2
+ * write the stems while it computes, and leaves the rest to phase 3.
+ */
+extern void sp_separation_store_early(SpSeparation *separation);
+
 /* Phase 2, no transaction needed: compute all stems into temporary files. */
 extern void sp_separation_compute(SpSeparation *separation, SpAudioTick tick, void *arg);
 

@@ -78,6 +78,8 @@ struct SpSeparation
 	int64 written; /* frames of each stem so far */
 	int n_stems;
 	SpSpool *spools[SP_STEMS_MAX]; /* files of stems */
+	bool early;                    /* their content goes into the tables as it comes */
+	int next[SP_STEMS_MAX];        /* the piece that is stored next; 0 waits for the end */
 	SpStemResult results[SP_STEMS_MAX];
 };
 
@@ -273,6 +275,17 @@ fold_to_stereo(float *block, size_t frames, int channels)
 	}
 }
 
+/* Pieces that are whole by now; the last one may still grow. */
+static void
+store_whole_pieces(SpSeparation *s)
+{
+	for (int i = 0; i < s->n_stems; i++)
+		s->next[i] = sp_audio_store_range(s->results[i].audio_id, s->spools[i], s->next[i],
+		                                  sp_audio_chunks(s->spools[i]) - 1);
+	/* SPI leaves its own context behind */
+	MemoryContextSwitchTo(s->context);
+}
+
 /* Take what the engine has ready to the stems' files. */
 static void
 drain(SpSeparation *s)
@@ -283,6 +296,9 @@ drain(SpSeparation *s)
 	while ((got = sp_separator_pull(s->engine, sp_writer_block(s->writer), SP_WRITER_FRAMES)) > 0)
 	{
 		CHECK_FOR_INTERRUPTS();
+		sp_pg_check(sp_writer_settle(s->writer, &fault), "encoded audio", &fault);
+		if (s->early)
+			store_whole_pieces(s);
 		sp_pg_check(sp_writer_put(s->writer, got, &fault), "encoded audio", &fault);
 		s->written += got;
 	}
@@ -336,8 +352,23 @@ sp_separation_compute(SpSeparation *s, SpAudioTick tick, void *arg)
 	MemoryContextSwitchTo(caller);
 }
 
-/* The row of one stem; the id of an earlier separation by the same model stays. */
+/* SHA-256 of the file, or zeros while there is none. */
 static Datum
+stem_digest(SpSeparation *s, int stem)
+{
+	bytea *digest = palloc0(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+
+	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
+	if (s->written > 0)
+		sp_audio_hash(s->spools[stem], (uint8 *) VARDATA(digest));
+	return PointerGetDatum(digest);
+}
+
+/*
+ * The row of one stem; the id of an earlier separation by the same model stays.
+ * What is not known before phase 2 is written by phase 3.
+ */
+static void
 upsert_stem(SpSeparation *s, int stem)
 {
 	static SpQuery upsert = {
@@ -361,12 +392,10 @@ upsert_stem(SpSeparation *s, int stem)
 		.types = {UUIDOID, TEXTOID, TEXTOID, INT2OID, TEXTOID, INT4OID, INT2OID, INT8OID, FLOAT8OID,
 	              INT8OID, BYTEAOID, FLOAT4OID, FLOAT4OID, FLOAT4OID},
 	};
-	bytea *digest = palloc(VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	const SpStemResult *r = &s->results[stem];
+	SpStemResult *r = &s->results[stem];
+	pg_uuid_t *id = MemoryContextAlloc(s->context, sizeof(pg_uuid_t));
 	bool isnull;
 
-	SET_VARSIZE(digest, VARHDRSZ + PG_SHA256_DIGEST_LENGTH);
-	sp_audio_hash(s->spools[stem], (uint8 *) VARDATA(digest));
 	sp_pg_query(&upsert,
 	            (Datum[]){
 					s->track_id,
@@ -376,16 +405,29 @@ upsert_stem(SpSeparation *s, int stem)
 					CStringGetTextDatum(s->bits == 16 ? "pcm_16" : "pcm_24"),
 					Int32GetDatum(s->source.sample_rate_hz),
 					Int16GetDatum(s->channels),
-					Int64GetDatum(s->written),
+					Int64GetDatum(s->source.frames),
 					Float8GetDatum(r->duration_s),
-					Int64GetDatum(sp_spool_size(s->spools[stem])),
-					PointerGetDatum(digest),
+					Int64GetDatum(Max(1, sp_spool_size(s->spools[stem]))),
+					stem_digest(s, stem),
 					Float4GetDatum(r->peak_db),
 					Float4GetDatum(r->rms_db),
 					Float4GetDatum(r->energy_share),
 				},
 	            NULL, false);
-	return sp_pg_column(0, 1, &isnull);
+	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
+	r->audio_id = UUIDPGetDatum(id);
+}
+
+void
+sp_separation_store_early(SpSeparation *s)
+{
+	s->early = true;
+	for (int i = 0; i < s->n_stems; i++)
+	{
+		upsert_stem(s, i);
+		sp_audio_delete_chunks(s->results[i].audio_id);
+		s->next[i] = 1;
+	}
 }
 
 void
@@ -393,12 +435,14 @@ sp_separation_store(SpSeparation *s)
 {
 	for (int i = 0; i < s->n_stems; i++)
 	{
-		pg_uuid_t *id = MemoryContextAlloc(s->context, sizeof(pg_uuid_t));
+		SpSpool *spool = s->spools[i];
 
-		*id = *DatumGetUUIDP(upsert_stem(s, i));
-		s->results[i].audio_id = UUIDPGetDatum(id);
-		sp_audio_delete_chunks(s->results[i].audio_id);
-		sp_audio_store_chunks(s->results[i].audio_id, s->spools[i]);
+		upsert_stem(s, i);
+		if (!s->early)
+			sp_audio_delete_chunks(s->results[i].audio_id);
+		else
+			sp_audio_store_range(s->results[i].audio_id, spool, 0, 1);
+		sp_audio_store_range(s->results[i].audio_id, spool, s->next[i], sp_audio_chunks(spool));
 	}
 }
 

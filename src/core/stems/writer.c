@@ -130,8 +130,8 @@ encode(void *arg, int task, int worker, const SpStop *stop)
 	return sp_encoder_write_int(stem->encoder, stem->rounded[k], w->frames, &stem->fault);
 }
 
-static SpStatus
-wait_for_tasks(SpWriter *w, SpFault *fault)
+SpStatus
+sp_writer_settle(SpWriter *w, SpFault *fault)
 {
 	SpStatus st;
 
@@ -188,7 +188,7 @@ sp_writer_put(SpWriter *w, size_t frames, SpFault *fault)
 	SpStatus st;
 
 	round_block(w, frames * (size_t) w->cfg.encoder.channels);
-	st = wait_for_tasks(w, fault);
+	st = sp_writer_settle(w, fault);
 	if (st != SP_OK)
 		return st;
 	w->frames = frames;
@@ -199,11 +199,11 @@ sp_writer_put(SpWriter *w, size_t frames, SpFault *fault)
 SpStatus
 sp_writer_finish(SpWriter *w, SpFault *fault)
 {
-	SpStatus st = wait_for_tasks(w, fault);
+	SpStatus st = sp_writer_settle(w, fault);
 
 	if (st != SP_OK)
 		return st;
 	w->finishing = true;
 	st = start_tasks(w, fault);
-	return st == SP_OK ? wait_for_tasks(w, fault) : st;
+	return st == SP_OK ? sp_writer_settle(w, fault) : st;
 }

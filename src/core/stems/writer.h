@@ -44,6 +44,12 @@ void sp_writer_free(SpWriter *w);
 /* Where the next block goes: [stems] of SP_WRITER_FRAMES interleaved frames. */
 float *const *sp_writer_block(const SpWriter *w);
 
+/*
+ * Waits until all that was put is in the sinks, which may be read until the
+ * next put; FLAC changes its first bytes once more at the end.
+ */
+SpStatus sp_writer_settle(SpWriter *w, SpFault *fault);
+
 /* The block holds so many frames, finite ones.  The statuses of sp_encoder_write_int. */
 SpStatus sp_writer_put(SpWriter *w, size_t frames, SpFault *fault);
 
