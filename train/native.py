@@ -23,7 +23,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LIBRARY = ROOT / "build" / "train" / "libcues.so"
 SOURCES = [ROOT / "train" / "cues.c", ROOT / "src/core/sp_base.c"]
-SOURCES += [ROOT / "src/core/dsp" / f"{name}.c" for name in ("stft", "median")]
+SOURCES += [ROOT / "src/core/dsp" / f"{name}.c" for name in ("stft", "median", "packed")]
 SOURCES += [ROOT / "src/core/stems" / f"{name}.c" for name in ("cues", "repet", "voice", "pitch", "layers")]
 # As the extension's own core is built, see Makefile.
 FLAGS = "-std=gnu11 -Wall -Wextra -Werror -O3 -fno-math-errno -fno-trapping-math -fPIC -shared".split()

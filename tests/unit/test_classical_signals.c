@@ -5,6 +5,7 @@
  */
 #include "check.h"
 
+#include "core/dsp/packed.h"
 #include "core/stems/classical.h"
 #include "core/stems/pitch.h"
 #include "core/stems/repet.h"
@@ -208,10 +209,9 @@ check_background(size_t frames, size_t window)
 {
 	enum
 	{
-		BINS = 257,
-		STRIDE = 272
+		BINS = 257
 	};
-	SpRepetConfig cfg = {BINS, STRIDE, 31.25, 0.02, window};
+	SpRepetConfig cfg = {BINS, 31.25, 0.02, window};
 	float *magnitude = calloc(frames * BINS, sizeof(float));
 	float *features = calloc(frames * 64, sizeof(float));
 	float *truth = malloc(frames * BINS * sizeof(float));
@@ -219,8 +219,15 @@ check_background(size_t frames, size_t window)
 	size_t traced = 0, wrong = 0;
 	SpRepet *r = NULL;
 
+	/* As the ring keeps them, so that backgrounds must be equal to the bit. */
 	for (size_t i = 0; i < frames * BINS; i++)
+	{
+		uint16_t packed;
+
 		magnitude[i] = 1 + check_noise();
+		sp_packed_store(&packed, &magnitude[i], 1);
+		sp_packed_load(&magnitude[i], &packed, 1);
+	}
 	for (size_t t = 0; t < frames; t++)
 		loudness(magnitude + t * BINS, BINS, cfg.bin_hz, features + t * 64);
 	twin_repet_background(magnitude, frames, BINS, features, 64, 25, 10, window, truth);
@@ -228,10 +235,7 @@ check_background(size_t frames, size_t window)
 	for (size_t t = 0; t < frames || traced < frames;)
 	{
 		if (t < frames)
-		{
-			memcpy(sp_repet_slot(r), magnitude + t++ * BINS, sizeof(row));
-			sp_repet_push(r);
-		}
+			sp_repet_push(r, magnitude + t++ * BINS);
 		if (t < frames && t <= traced + window)
 			continue;
 		sp_repet_background(r, traced, row);

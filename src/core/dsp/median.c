@@ -3,9 +3,13 @@
  *	  The median of k rows, element by element.
  *
  * A sorting network (Batcher's odd-even merge, Knuth TAOCP 3, 5.2.2 M) has
- * no branch that depends on data, so that a vector of bins goes through it
- * at once.  Only its middle wire is wanted: walking the network backwards,
- * comparators that cannot reach that wire are dropped (about a third).
+ * no branch that depends on data, so that a vector of elements goes through
+ * it at once.  Only its middle wire is wanted.  Where k is a constant the
+ * compiler unrolls the network, drops every minimum and maximum that cannot
+ * reach that wire (about a third), and keeps wires in registers: three times
+ * as fast as a network read from a table.  So there are a few sizes, and
+ * others are filled up with pairs of the least and the greatest number,
+ * which leave the middle where it is.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -16,89 +20,50 @@
 
 #include "core/sp_simd.h"
 
-/* Bins that go through the network together: k rows of them stay in the L1 cache. */
-#define LANES 32
+#define INLINE static inline __attribute__((always_inline))
 
-typedef struct Comparator
+/* Elements for which fillers are at hand. */
+#define BLOCK 2048
+
+typedef void (*Kernel)(uint16_t *restrict out, const uint16_t *const *rows, size_t n);
+
+static Kernel kernel_for(size_t k, size_t *size);
+static void median_17(uint16_t *restrict out, const uint16_t *const *rows, size_t n);
+static void median_19(uint16_t *restrict out, const uint16_t *const *rows, size_t n);
+static void median_25(uint16_t *restrict out, const uint16_t *const *rows, size_t n);
+static void median_31(uint16_t *restrict out, const uint16_t *const *rows, size_t n);
+static void median_63(uint16_t *restrict out, const uint16_t *const *rows, size_t n);
+
+void
+sp_median_run(uint16_t *out, const uint16_t *const *rows, size_t k, size_t n)
 {
-	uint8_t low;  /* receives the smaller */
-	uint8_t high; /* receives the larger */
-} Comparator;
+	static const uint16_t least[BLOCK];
+	static const uint16_t greatest[BLOCK] = {[0 ... BLOCK - 1] = UINT16_MAX};
+	const uint16_t *filled[SP_MEDIAN_MAX_ROWS];
+	size_t size;
+	Kernel kernel = kernel_for(k, &size);
+	size_t below = size / 2 - (k - 1) / 2;
 
-struct SpMedian
-{
-	const SpEnv *env;
-	size_t k;
-	size_t count; /* comparators in net */
-	Comparator *net;
-};
-
-static size_t sort_network(Comparator *net, size_t k);
-static size_t keep_middle(Comparator *net, size_t count, size_t middle);
-static void run_blocks(const Comparator *net, size_t count, size_t k, float *restrict out,
-                       const float *const *rows, size_t n);
-static inline void run_network(const Comparator *net, size_t count, float (*v)[LANES]);
-
-SpStatus
-sp_median_new(const SpEnv *env, size_t k, SpMedian **out)
-{
-	SpMedian *m;
-
-	*out = NULL;
-	if (k % 2 == 0 || k > SP_MEDIAN_MAX_ROWS)
-		return SP_ERR_BAD_ARG;
-	m = sp_calloc(env, 1, sizeof(*m));
-	if (m == NULL)
-		return SP_ERR_NO_MEMORY;
-	m->env = env;
-	m->k = k;
-	m->net = sp_alloc(env, sort_network(NULL, k) + 1, sizeof(Comparator));
-	if (m->net == NULL)
+	if (k == size)
 	{
-		sp_median_free(m);
-		return SP_ERR_NO_MEMORY;
+		kernel(out, rows, n);
+		return;
 	}
-	m->count = keep_middle(m->net, sort_network(m->net, k), k / 2);
-	*out = m;
-	return SP_OK;
+	for (size_t r = k; r < size; r++)
+		filled[r] = r - k < below ? least : greatest;
+	for (size_t i = 0; i < n; i += BLOCK)
+	{
+		for (size_t r = 0; r < k; r++)
+			filled[r] = rows[r] + i;
+		kernel(out + i, filled, n - i < BLOCK ? n - i : BLOCK);
+	}
 }
 
 void
-sp_median_free(SpMedian *m)
+sp_median_slide(uint16_t *out, const uint16_t *in, size_t k, size_t n, uint16_t *scratch)
 {
-	if (m == NULL)
-		return;
-	sp_free(m->env, m->net);
-	sp_free(m->env, m);
-}
-
-size_t
-sp_median_rows(const SpMedian *m)
-{
-	return m->k;
-}
-
-void
-sp_median_run(const SpMedian *m, float *out, const float *const *rows, size_t n)
-{
-	size_t whole = n / LANES * LANES;
-	float tail[SP_MEDIAN_MAX_ROWS][LANES] __attribute__((aligned(SP_ALIGN)));
-
-	run_blocks(m->net, m->count, m->k, out, rows, whole);
-	if (whole == n)
-		return;
-	memset(tail, 0, m->k * sizeof(*tail));
-	for (size_t r = 0; r < m->k; r++)
-		memcpy(tail[r], rows[r] + whole, (n - whole) * sizeof(float));
-	run_network(m->net, m->count, tail);
-	memcpy(out + whole, tail[m->k / 2], (n - whole) * sizeof(float));
-}
-
-void
-sp_median_slide(const SpMedian *m, float *out, const float *in, size_t n, float *scratch)
-{
-	const float *rows[SP_MEDIAN_MAX_ROWS];
-	size_t half = m->k / 2;
+	const uint16_t *rows[SP_MEDIAN_MAX_ROWS];
+	size_t half = k / 2;
 
 	if (n == 0)
 		return;
@@ -107,10 +72,10 @@ sp_median_slide(const SpMedian *m, float *out, const float *in, size_t n, float 
 		scratch[i] = in[0];
 		scratch[half + n + i] = in[n - 1];
 	}
-	memcpy(scratch + half, in, n * sizeof(float));
-	for (size_t r = 0; r < m->k; r++)
+	memcpy(scratch + half, in, n * sizeof(*in));
+	for (size_t r = 0; r < k; r++)
 		rows[r] = scratch + r;
-	sp_median_run(m, out, rows, n);
+	sp_median_run(out, rows, k, n);
 }
 
 size_t
@@ -123,89 +88,105 @@ sp_median_odd(double width)
 	return half >= SP_MEDIAN_MAX_ROWS / 2 ? SP_MEDIAN_MAX_ROWS : 2 * (size_t) half + 1;
 }
 
-/* Writes the comparators that sort k wires to net, or only counts them if net is NULL. */
-static size_t
-sort_network(Comparator *net, size_t k)
+/* 17, 19 and 25 are what 44.1 kHz needs, 31 reaches nearly every other rate. */
+static Kernel
+kernel_for(size_t k, size_t *size)
 {
-	size_t count = 0;
-	size_t top = 1;
-
-	while (2 * top < k)
-		top *= 2;
-	for (size_t p = top; p > 0; p /= 2)
+	static const struct
 	{
-		size_t q = top, r = 0, d = p;
+		size_t size;
+		Kernel kernel;
+	} kernels[] = {{17, median_17}, {19, median_19}, {25, median_25}, {31, median_31}};
 
-		for (;;)
+	for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++)
+		if (k <= kernels[i].size)
 		{
-			for (size_t i = 0; i + d < k; i++)
-			{
-				if ((i & p) != r)
-					continue;
-				if (net != NULL)
-					net[count] = (Comparator){(uint8_t) i, (uint8_t) (i + d)};
-				count++;
-			}
-			if (q == p)
-				break;
-			d = q - p;
-			q /= 2;
-			r = p;
+			*size = kernels[i].size;
+			return kernels[i].kernel;
 		}
-	}
-	return count;
+	*size = SP_MEDIAN_MAX_ROWS;
+	return median_63;
 }
 
-/* Drops, in place, the comparators whose outputs never reach the middle wire. */
-static size_t
-keep_middle(Comparator *net, size_t count, size_t middle)
+/* Sorts wires i and i + d wherever bits p of i are r. */
+INLINE void
+exchange(uint16_t *v, size_t k, size_t p, size_t r, size_t d)
 {
-	uint64_t wanted = (uint64_t) 1 << middle;
-	size_t first = count;
+#pragma GCC unroll 64
+	for (size_t i = 0; i + d < k; i++)
+		if ((i & p) == r)
+		{
+			uint16_t a = v[i], b = v[i + d];
 
-	for (size_t c = count; c-- > 0;)
-	{
-		uint64_t touched = (uint64_t) 1 << net[c].low | (uint64_t) 1 << net[c].high;
-
-		if ((wanted & touched) == 0)
-			continue;
-		wanted |= touched;
-		net[--first] = net[c];
-	}
-	memmove(net, net + first, (count - first) * sizeof(*net));
-	return count - first;
+			v[i] = a < b ? a : b;
+			v[i + d] = a < b ? b : a;
+		}
 }
 
-/* n is a multiple of LANES. */
-SP_CLONES static void
-run_blocks(const Comparator *net, size_t count, size_t k, float *restrict out,
-           const float *const *rows, size_t n)
+/* Merges of p wires with p; exchanges that would reach beyond k are none. */
+INLINE void
+merge(uint16_t *v, size_t k, size_t p)
 {
-	float v[SP_MEDIAN_MAX_ROWS][LANES] __attribute__((aligned(SP_ALIGN)));
+	exchange(v, k, p, 0, p);
+	if (p < 32)
+		exchange(v, k, p, p, 32 - p);
+	if (p < 16)
+		exchange(v, k, p, p, 16 - p);
+	if (p < 8)
+		exchange(v, k, p, p, 8 - p);
+	if (p < 4)
+		exchange(v, k, p, p, 4 - p);
+	if (p < 2)
+		exchange(v, k, p, p, 2 - p);
+}
 
-	for (size_t i = 0; i < n; i += LANES)
+/* The loop over i is the one that becomes vectors: all others vanish. */
+INLINE void
+find_medians(uint16_t *restrict out, const uint16_t *const *rows, size_t k, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
 	{
+		uint16_t v[SP_MEDIAN_MAX_ROWS];
+
+#pragma GCC unroll 64
 		for (size_t r = 0; r < k; r++)
-			memcpy(v[r], rows[r] + i, sizeof(v[r]));
-		run_network(net, count, v);
-		memcpy(out + i, v[k / 2], sizeof(v[0]));
+			v[r] = rows[r][i];
+		merge(v, k, 32);
+		merge(v, k, 16);
+		merge(v, k, 8);
+		merge(v, k, 4);
+		merge(v, k, 2);
+		merge(v, k, 1);
+		out[i] = v[k / 2];
 	}
 }
 
-static inline __attribute__((always_inline)) void
-run_network(const Comparator *net, size_t count, float (*v)[LANES])
+SP_CLONES static void
+median_17(uint16_t *restrict out, const uint16_t *const *rows, size_t n)
 {
-	for (size_t c = 0; c < count; c++)
-	{
-		float *low = v[net[c].low];
-		float *high = v[net[c].high];
+	find_medians(out, rows, 17, n);
+}
 
-		for (size_t l = 0; l < LANES; l++)
-		{
-			float a = low[l], b = high[l];
+SP_CLONES static void
+median_19(uint16_t *restrict out, const uint16_t *const *rows, size_t n)
+{
+	find_medians(out, rows, 19, n);
+}
 
-			low[l] = a < b ? a : b;
-			high[l] = a < b ? b : a;
-		}
-	}
+SP_CLONES static void
+median_25(uint16_t *restrict out, const uint16_t *const *rows, size_t n)
+{
+	find_medians(out, rows, 25, n);
+}
+
+SP_CLONES static void
+median_31(uint16_t *restrict out, const uint16_t *const *rows, size_t n)
+{
+	find_medians(out, rows, 31, n);
+}
+
+SP_CLONES static void
+median_63(uint16_t *restrict out, const uint16_t *const *rows, size_t n)
+{
+	find_medians(out, rows, SP_MEDIAN_MAX_ROWS, n);
 }

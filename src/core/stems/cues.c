@@ -50,7 +50,8 @@ struct SpCues
 	SpPitch *pitch;
 	SpLayers *layers;
 
-	float *tracked;   /* [stride] first voice */
+	float *magnitude; /* [stride] of the frame that a stage is at */
+	float *tracked;   /* [stride] first voice; what is not voice */
 	float *comb;      /* [stride] and background before it */
 	float *shares;    /* [lag + half + 1][stride] of the voice, first or final */
 	uint8_t *centres; /* [window + lag + 1][stride] of bins, see voice.h; NULL for mono */
@@ -111,6 +112,7 @@ sp_cues_free(SpCues *c)
 	sp_voice_free(c->voice);
 	sp_pitch_free(c->pitch);
 	sp_layers_free(c->layers);
+	sp_free(c->env, c->magnitude);
 	sp_free(c->env, c->tracked);
 	sp_free(c->env, c->comb);
 	sp_free(c->env, c->shares);
@@ -124,11 +126,11 @@ sp_cues_delay(const SpCues *c)
 	return c->cfg.window + c->lag + c->half;
 }
 
-/* Two rows of the ring of magnitudes and one of centres. */
+/* Two rows of the ring of packed magnitudes and one of centres. */
 size_t
 sp_cues_frame_bytes(size_t channels, size_t stride)
 {
-	return 2 * stride * sizeof(float) + (channels == 2 ? stride : 0);
+	return 2 * stride * sizeof(uint16_t) + (channels == 2 ? stride : 0);
 }
 
 /* One frame in, one step of each stage that has what it waits for. */
@@ -174,8 +176,10 @@ sp_cues_take(SpCues *c, float *const *levels)
 			give_voice(c);
 		else
 			trace(c);
-	multiply(levels[SP_VOICE], sp_repet_row(c->repet, t), share_row(c, t), c->cfg.bins);
-	sp_layers_split(c->layers, t, &out);
+	sp_repet_row(c->repet, t, c->magnitude);
+	multiply(levels[SP_VOICE], c->magnitude, share_row(c, t), c->cfg.bins);
+	without_voice(c->tracked, c->magnitude, share_row(c, t), c->cfg.bins);
+	sp_layers_split(c->layers, t, c->tracked, &out);
 	c->parted++;
 	return SP_OK;
 }
@@ -184,10 +188,10 @@ static SpStatus
 make_stages(SpCues *c)
 {
 	const SpCuesConfig *cfg = &c->cfg;
-	SpRepetConfig repet = {cfg->bins, cfg->stride, cfg->bin_hz, cfg->frame_s, 0};
+	SpRepetConfig repet = {cfg->bins, cfg->bin_hz, cfg->frame_s, 0};
 	SpStatus st;
 
-	st = sp_layers_new(c->env, cfg->bins, cfg->stride, cfg->bin_hz, cfg->frame_s, &c->layers);
+	st = sp_layers_new(c->env, cfg->bins, cfg->bin_hz, cfg->frame_s, &c->layers);
 	if (st != SP_OK)
 		return st;
 	c->half = sp_layers_half(c->layers);
@@ -208,10 +212,11 @@ make_buffers(SpCues *c)
 {
 	size_t stride = c->cfg.stride;
 
+	c->magnitude = sp_calloc(c->env, stride, sizeof(float));
 	c->tracked = sp_calloc(c->env, stride, sizeof(float));
 	c->comb = sp_calloc(c->env, stride, sizeof(float));
 	c->shares = sp_calloc(c->env, c->lag + c->half + 1, stride * sizeof(float));
-	if (c->tracked == NULL || c->comb == NULL || c->shares == NULL)
+	if (c->magnitude == NULL || c->tracked == NULL || c->comb == NULL || c->shares == NULL)
 		return SP_ERR_NO_MEMORY;
 	if (c->cfg.channels == 1)
 		return SP_OK;
@@ -223,13 +228,13 @@ static void
 listen(SpCues *c, const float *const *spectra)
 {
 	size_t n = c->cfg.bins, stride = c->cfg.stride;
-	float *row = sp_repet_slot(c->repet);
+	float *row = c->magnitude;
 
 	memset(row, 0, n * sizeof(float));
 	for (size_t i = 0; i < c->cfg.channels; i++)
 		add_power(row, spectra[i], 1.0f / (float) c->cfg.channels, stride, n);
 	take_root(row, n);
-	sp_repet_push(c->repet);
+	sp_repet_push(c->repet, row);
 	if (c->centres != NULL)
 		sp_voice_place(c->voice, spectra[0], spectra[1], stride, centre_row(c, c->listened));
 	c->listened++;
@@ -241,8 +246,8 @@ trace(SpCues *c)
 	float *background = c->comb;
 
 	sp_repet_background(c->repet, c->traced, background);
-	sp_voice_first(c->voice, sp_repet_row(c->repet, c->traced), background, share_row(c, c->traced),
-	               c->tracked);
+	sp_repet_row(c->repet, c->traced, c->magnitude);
+	sp_voice_first(c->voice, c->magnitude, background, share_row(c, c->traced), c->tracked);
 	sp_pitch_push(c->pitch, c->tracked);
 	c->traced++;
 }
@@ -255,9 +260,9 @@ give_voice(SpCues *c)
 	sp_pitch_comb(c->pitch, sp_pitch_hz(c->pitch, t), c->comb);
 	sp_voice_final(c->voice, share_row(c, t), c->comb,
 	               c->centres != NULL ? centre_row(c, t) : NULL);
-	without_voice(sp_layers_slot(c->layers), sp_repet_row(c->repet, t), share_row(c, t),
-	              c->cfg.bins);
-	sp_layers_push(c->layers);
+	sp_repet_row(c->repet, t, c->magnitude);
+	without_voice(c->tracked, c->magnitude, share_row(c, t), c->cfg.bins);
+	sp_layers_push(c->layers, c->tracked);
 }
 
 static bool

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "core/dsp/median.h"
+#include "core/dsp/packed.h"
 #include "core/sp_simd.h"
 
 /*
@@ -37,23 +38,24 @@ struct SpLayers
 {
 	const SpEnv *env;
 	size_t bins;
-	size_t stride;
-	size_t half; /* frames of the time window on each side */
+	size_t stride; /* of packed rows */
+	size_t half;   /* frames of the time window on each side */
+	size_t width;  /* bins of the medians over frequency */
 	size_t pushed;
-	SpMedian *over_time;
-	SpMedian *over_hz;
-	float *rows;    /* [2 * half + 1][stride] */
-	float *steady;  /* [bins] median over time */
-	float *onset;   /* [bins] what exceeds it */
-	float *broad;   /* [bins] a median over frequency */
-	float *kick;    /* [bins] 1 where only time tells drums */
-	float *low;     /* [bins] 1 where notes are bass */
-	float *keys;    /* [bins] 1 where a piano has partials */
-	float *scratch; /* [bins + rows of over_hz] */
+	uint16_t *rows;    /* [2 * half + 1][stride] packed */
+	uint16_t *packed;  /* [2][stride] what a median takes and gives */
+	float *steady;     /* [bins] median over time */
+	float *onset;      /* [bins] what exceeds it */
+	float *broad;      /* [bins] a median over frequency */
+	float *kick;       /* [bins] 1 where only time tells drums */
+	float *low;        /* [bins] 1 where notes are bass */
+	float *keys;       /* [bins] 1 where a piano has partials */
+	uint16_t *scratch; /* [bins + width] */
 };
 
 static void take_steady(SpLayers *l, size_t frame);
-static const float *row(const SpLayers *l, size_t frame);
+static void take_broad(SpLayers *l, const float *x);
+static uint16_t *row(const SpLayers *l, size_t frame);
 static void fill_low_pass(float *gain, size_t bins, double bin_hz, double cutoff_hz);
 static void take_onset(float *restrict onset, const float *restrict x, const float *restrict steady,
                        size_t n);
@@ -62,11 +64,9 @@ static void split_notes(const SpLayers *l, const float *restrict x, float *restr
 static void split_piano(const SpLayers *l, float *restrict other, float *restrict piano);
 
 SpStatus
-sp_layers_new(const SpEnv *env, size_t bins, size_t stride, double bin_hz, double frame_s,
-              SpLayers **out)
+sp_layers_new(const SpEnv *env, size_t bins, double bin_hz, double frame_s, SpLayers **out)
 {
 	SpLayers *l;
-	SpStatus st;
 	size_t rows = sp_median_odd(STEADY_S / frame_s);
 
 	*out = NULL;
@@ -75,33 +75,30 @@ sp_layers_new(const SpEnv *env, size_t bins, size_t stride, double bin_hz, doubl
 		return SP_ERR_NO_MEMORY;
 	l->env = env;
 	l->bins = bins;
-	l->stride = stride;
+	l->stride = sp_packed_stride(bins);
 	l->half = rows / 2;
-	st = sp_median_new(env, rows, &l->over_time);
-	if (st == SP_OK)
-		st = sp_median_new(env, sp_median_odd(BROAD_HZ / bin_hz), &l->over_hz);
-	if (st != SP_OK)
-		goto fail;
-	st = SP_ERR_NO_MEMORY;
-	l->rows = sp_calloc(env, rows * stride, sizeof(float));
+	l->width = sp_median_odd(BROAD_HZ / bin_hz);
+	l->rows = sp_calloc(env, rows, l->stride * sizeof(*l->rows));
+	l->packed = sp_calloc(env, 2, l->stride * sizeof(*l->packed));
 	l->steady = sp_alloc(env, bins, sizeof(float));
 	l->onset = sp_alloc(env, bins, sizeof(float));
 	l->broad = sp_alloc(env, bins, sizeof(float));
 	l->kick = sp_alloc(env, bins, sizeof(float));
 	l->low = sp_alloc(env, bins, sizeof(float));
 	l->keys = sp_alloc(env, bins, sizeof(float));
-	l->scratch = sp_alloc(env, bins + sp_median_rows(l->over_hz), sizeof(float));
-	if (l->rows == NULL || l->steady == NULL || l->onset == NULL || l->broad == NULL ||
-	    l->kick == NULL || l->low == NULL || l->keys == NULL || l->scratch == NULL)
-		goto fail;
+	l->scratch = sp_alloc(env, bins + l->width, sizeof(*l->scratch));
+	if (l->rows == NULL || l->packed == NULL || l->steady == NULL || l->onset == NULL ||
+	    l->broad == NULL || l->kick == NULL || l->low == NULL || l->keys == NULL ||
+	    l->scratch == NULL)
+	{
+		sp_layers_free(l);
+		return SP_ERR_NO_MEMORY;
+	}
 	fill_low_pass(l->kick, bins, bin_hz, KICK_HZ);
 	fill_low_pass(l->low, bins, bin_hz, BASS_HZ);
 	fill_low_pass(l->keys, bins, bin_hz, PIANO_HZ);
 	*out = l;
 	return SP_OK;
-fail:
-	sp_layers_free(l);
-	return st;
 }
 
 void
@@ -109,9 +106,8 @@ sp_layers_free(SpLayers *l)
 {
 	if (l == NULL)
 		return;
-	sp_median_free(l->over_time);
-	sp_median_free(l->over_hz);
 	sp_free(l->env, l->rows);
+	sp_free(l->env, l->packed);
 	sp_free(l->env, l->steady);
 	sp_free(l->env, l->onset);
 	sp_free(l->env, l->broad);
@@ -128,30 +124,22 @@ sp_layers_half(const SpLayers *l)
 	return l->half;
 }
 
-float *
-sp_layers_slot(SpLayers *l)
+void
+sp_layers_push(SpLayers *l, const float *rest)
 {
-	return l->rows + l->pushed % (2 * l->half + 1) * l->stride;
+	sp_packed_store(row(l, l->pushed++), rest, l->bins);
 }
 
 void
-sp_layers_push(SpLayers *l)
+sp_layers_split(SpLayers *l, size_t frame, const float *rest, const SpLayersOut *out)
 {
-	l->pushed++;
-}
-
-void
-sp_layers_split(SpLayers *l, size_t frame, const SpLayersOut *out)
-{
-	const float *x = row(l, frame);
-
 	take_steady(l, frame);
-	take_onset(l->onset, x, l->steady, l->bins);
-	sp_median_slide(l->over_hz, l->broad, l->onset, l->bins, l->scratch);
-	split_notes(l, x, out->drums, out->bass, out->other);
+	take_onset(l->onset, rest, l->steady, l->bins);
+	take_broad(l, l->onset);
+	split_notes(l, rest, out->drums, out->bass, out->other);
 	if (out->piano == NULL)
 		return;
-	sp_median_slide(l->over_hz, l->broad, l->steady, l->bins, l->scratch);
+	take_broad(l, l->steady);
 	split_piano(l, out->other, out->piano);
 }
 
@@ -159,7 +147,7 @@ sp_layers_split(SpLayers *l, size_t frame, const SpLayersOut *out)
 static void
 take_steady(SpLayers *l, size_t frame)
 {
-	const float *rows[SP_MEDIAN_MAX_ROWS];
+	const uint16_t *rows[SP_MEDIAN_MAX_ROWS];
 
 	for (size_t i = 0; i <= 2 * l->half; i++)
 	{
@@ -167,10 +155,21 @@ take_steady(SpLayers *l, size_t frame)
 
 		rows[i] = row(l, t < l->pushed ? t : l->pushed - 1);
 	}
-	sp_median_run(l->over_time, l->steady, rows, l->bins);
+	sp_median_run(l->packed, rows, 2 * l->half + 1, l->bins);
+	sp_packed_load(l->steady, l->packed, l->bins);
 }
 
-static const float *
+static void
+take_broad(SpLayers *l, const float *x)
+{
+	uint16_t *median = l->packed + l->stride;
+
+	sp_packed_store(l->packed, x, l->bins);
+	sp_median_slide(median, l->packed, l->width, l->bins, l->scratch);
+	sp_packed_load(l->broad, median, l->bins);
+}
+
+static uint16_t *
 row(const SpLayers *l, size_t frame)
 {
 	return l->rows + frame % (2 * l->half + 1) * l->stride;

@@ -20,25 +20,24 @@ typedef struct SpLayers SpLayers;
 
 typedef struct SpLayersOut
 {
-	float *drums; /* each [bins]; together they are the pushed magnitude */
+	float *drums; /* each [bins]; together they are the magnitude that is split */
 	float *bass;
 	float *other;
 	float *piano; /* NULL: stays in other */
 } SpLayersOut;
 
-/* bins, stride, bin_hz, frame_s as in SpRepetConfig. */
-SpStatus sp_layers_new(const SpEnv *env, size_t bins, size_t stride, double bin_hz, double frame_s,
+/* bins, bin_hz, frame_s as in SpRepetConfig. */
+SpStatus sp_layers_new(const SpEnv *env, size_t bins, double bin_hz, double frame_s,
                        SpLayers **out);
 void sp_layers_free(SpLayers *l);
 
 /* Frames that must follow a frame before it is split. */
 size_t sp_layers_half(const SpLayers *l);
 
-/* The row of the frame that the next push appends: magnitude without voice, [stride]. */
-float *sp_layers_slot(SpLayers *l);
-void sp_layers_push(SpLayers *l);
+/* Appends a frame: rest[bins] is its magnitude without voice. */
+void sp_layers_push(SpLayers *l, const float *rest);
 
-/* One of the last half + 1 frames. */
-void sp_layers_split(SpLayers *l, size_t frame, const SpLayersOut *out);
+/* Splits rest[bins] of one of the last half + 1 frames; it is kept in less precision than given. */
+void sp_layers_split(SpLayers *l, size_t frame, const float *rest, const SpLayersOut *out);
 
 #endif /* SP_LAYERS_H */

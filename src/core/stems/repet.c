@@ -16,11 +16,11 @@
  */
 #include "core/stems/repet.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "core/dsp/median.h"
+#include "core/dsp/packed.h"
 #include "core/sp_simd.h"
 
 /* Similar frames: 15 to 50 measured within 0.4 dB of each other. */
@@ -40,21 +40,21 @@ struct SpRepet
 {
 	const SpEnv *env;
 	SpRepetConfig cfg;
+	size_t stride; /* of rows */
 	size_t ring;   /* frames kept */
 	size_t lane;   /* floats from band to band in features */
 	size_t pushed; /* frames so far */
 	size_t apart;
 	size_t edge[BANDS + 1]; /* first bin of each band */
-	SpMedian *median;
-	float *rows;     /* [ring][stride] magnitudes */
-	float *features; /* [BANDS][lane] unit vectors, one column a frame */
-	float *likeness; /* [lane] of the window's frames, oldest first */
-	float *best;     /* [lane / BLOCK] greatest likeness of each block */
-	float *nothing;  /* [stride] zeros: rows that fill up a median ... */
-	float *plenty;   /* [stride] huge: ... of too few frames, in pairs */
+	uint16_t *rows;         /* [ring][stride] packed magnitudes */
+	uint16_t *level;        /* [stride] median of some of them */
+	float *features;        /* [BANDS][lane] unit vectors, one column a frame */
+	float *likeness;        /* [lane] of the window's frames, oldest first */
+	float *best;            /* [lane / BLOCK] greatest likeness of each block */
 };
 
 static void lay_bands(SpRepet *r);
+static uint16_t *packed_row(const SpRepet *r, size_t frame);
 static void fill_features(SpRepet *r, const float *row, size_t slot);
 static size_t measure_likeness(SpRepet *r, size_t frame, size_t first, size_t count);
 static size_t pick_similar(SpRepet *r, size_t count, size_t *picked);
@@ -63,16 +63,15 @@ static void strike_out(SpRepet *r, size_t count, size_t centre);
 static float greatest(const float *x, size_t n);
 static void add_bands(float *restrict sum, const float *restrict columns, size_t lane,
                       const float *restrict weights, size_t n);
-static void keep_smaller(float *restrict out, const float *restrict limit, size_t n);
+static void keep_smaller(uint16_t *restrict x, const uint16_t *restrict limit, size_t n);
 
 SpStatus
 sp_repet_new(const SpEnv *env, const SpRepetConfig *cfg, SpRepet **out)
 {
 	SpRepet *r;
-	SpStatus st = SP_ERR_NO_MEMORY;
 
 	*out = NULL;
-	if (cfg->window < 1 || cfg->bins < 2 || cfg->stride < cfg->bins)
+	if (cfg->window < 1 || cfg->bins < 2)
 		return SP_ERR_BAD_ARG;
 	r = sp_calloc(env, 1, sizeof(*r));
 	if (r == NULL)
@@ -82,26 +81,21 @@ sp_repet_new(const SpEnv *env, const SpRepetConfig *cfg, SpRepet **out)
 	r->ring = 2 * cfg->window + 1;
 	r->lane = (r->ring + BLOCK - 1) / BLOCK * BLOCK;
 	r->apart = (size_t) fmax(1.0, floor(APART_S / cfg->frame_s));
-	r->rows = sp_calloc(env, r->ring * cfg->stride, sizeof(float));
+	r->stride = sp_packed_stride(cfg->bins);
+	r->rows = sp_calloc(env, r->ring, r->stride * sizeof(*r->rows));
+	r->level = sp_calloc(env, r->stride, sizeof(*r->level));
 	r->features = sp_calloc(env, BANDS * r->lane, sizeof(float));
 	r->likeness = sp_calloc(env, r->lane, sizeof(float));
 	r->best = sp_calloc(env, r->lane / BLOCK, sizeof(float));
-	r->nothing = sp_calloc(env, cfg->stride, sizeof(float));
-	r->plenty = sp_alloc(env, cfg->stride, sizeof(float));
-	if (r->rows == NULL || r->features == NULL || r->likeness == NULL || r->best == NULL ||
-	    r->nothing == NULL || r->plenty == NULL)
-		goto fail;
-	for (size_t i = 0; i < cfg->stride; i++)
-		r->plenty[i] = FLT_MAX;
+	if (r->rows == NULL || r->level == NULL || r->features == NULL || r->likeness == NULL ||
+	    r->best == NULL)
+	{
+		sp_repet_free(r);
+		return SP_ERR_NO_MEMORY;
+	}
 	lay_bands(r);
-	st = sp_median_new(env, SIMILAR, &r->median);
-	if (st != SP_OK)
-		goto fail;
 	*out = r;
 	return SP_OK;
-fail:
-	sp_repet_free(r);
-	return st;
 }
 
 void
@@ -109,33 +103,26 @@ sp_repet_free(SpRepet *r)
 {
 	if (r == NULL)
 		return;
-	sp_median_free(r->median);
 	sp_free(r->env, r->rows);
+	sp_free(r->env, r->level);
 	sp_free(r->env, r->features);
 	sp_free(r->env, r->likeness);
 	sp_free(r->env, r->best);
-	sp_free(r->env, r->nothing);
-	sp_free(r->env, r->plenty);
 	sp_free(r->env, r);
 }
 
-float *
-sp_repet_slot(SpRepet *r)
-{
-	return r->rows + r->pushed % r->ring * r->cfg.stride;
-}
-
 void
-sp_repet_push(SpRepet *r)
+sp_repet_push(SpRepet *r, const float *magnitude)
 {
-	fill_features(r, sp_repet_slot(r), r->pushed % r->ring);
+	sp_packed_store(packed_row(r, r->pushed), magnitude, r->cfg.bins);
+	fill_features(r, magnitude, r->pushed % r->ring);
 	r->pushed++;
 }
 
-const float *
-sp_repet_row(const SpRepet *r, size_t frame)
+void
+sp_repet_row(const SpRepet *r, size_t frame, float *out)
 {
-	return r->rows + frame % r->ring * r->cfg.stride;
+	sp_packed_load(out, packed_row(r, frame), r->cfg.bins);
 }
 
 void
@@ -144,19 +131,22 @@ sp_repet_background(SpRepet *r, size_t frame, float *out)
 	size_t first = frame > r->cfg.window ? frame - r->cfg.window : 0;
 	size_t last = frame + r->cfg.window < r->pushed ? frame + r->cfg.window : r->pushed - 1;
 	size_t picked[SIMILAR];
-	const float *rows[SIMILAR];
-	size_t count, below;
+	const uint16_t *rows[SIMILAR];
+	size_t count;
 
 	count = measure_likeness(r, frame, first, last - first + 1);
 	count = pick_similar(r, count, picked);
 	for (size_t i = 0; i < count; i++)
-		rows[i] = sp_repet_row(r, first + picked[i]);
-	/* Equal numbers of both fillers leave the (lower) median of the others in the middle. */
-	below = SIMILAR / 2 - (count - 1) / 2;
-	for (size_t i = count; i < SIMILAR; i++)
-		rows[i] = i - count < below ? r->nothing : r->plenty;
-	sp_median_run(r->median, out, rows, r->cfg.bins);
-	keep_smaller(out, sp_repet_row(r, frame), r->cfg.bins);
+		rows[i] = packed_row(r, first + picked[i]);
+	sp_median_run(r->level, rows, count, r->cfg.bins);
+	keep_smaller(r->level, packed_row(r, frame), r->cfg.bins);
+	sp_packed_load(out, r->level, r->cfg.bins);
+}
+
+static uint16_t *
+packed_row(const SpRepet *r, size_t frame)
+{
+	return r->rows + frame % r->ring * r->stride;
 }
 
 /* Bands evenly spaced in octaves, at least one bin each. */
@@ -294,8 +284,8 @@ add_bands(float *restrict sum, const float *restrict columns, size_t lane,
 }
 
 SP_CLONES static void
-keep_smaller(float *restrict out, const float *restrict limit, size_t n)
+keep_smaller(uint16_t *restrict x, const uint16_t *restrict limit, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		out[i] = out[i] < limit[i] ? out[i] : limit[i];
+		x[i] = x[i] < limit[i] ? x[i] : limit[i];
 }

@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "core/dsp/median.h"
+#include "core/dsp/packed.h"
 #include "core/sp_simd.h"
 
 /*
@@ -35,11 +36,12 @@ struct SpVoice
 {
 	const SpEnv *env;
 	size_t bins;
-	SpMedian *median;
-	float *high_pass; /* [bins] */
-	float *above;     /* [bins] what exceeds the background */
-	float *level;     /* [bins] its median over frequency */
-	float *scratch;   /* [bins + rows of median] */
+	size_t width;      /* of the median over frequency, bins */
+	float *high_pass;  /* [bins] */
+	float *above;      /* [bins] what exceeds the background */
+	float *level;      /* [bins] its median over frequency */
+	uint16_t *packed;  /* [2][bins] both */
+	uint16_t *scratch; /* [bins + width] */
 };
 
 static void take_excess(float *restrict above, const float *restrict magnitude,
@@ -56,7 +58,6 @@ SpStatus
 sp_voice_new(const SpEnv *env, size_t bins, double bin_hz, SpVoice **out)
 {
 	SpVoice *v;
-	SpStatus st;
 
 	*out = NULL;
 	v = sp_calloc(env, 1, sizeof(*v));
@@ -64,25 +65,24 @@ sp_voice_new(const SpEnv *env, size_t bins, double bin_hz, SpVoice **out)
 		return SP_ERR_NO_MEMORY;
 	v->env = env;
 	v->bins = bins;
-	st = sp_median_new(env, sp_median_odd(FLOOR_HZ / bin_hz), &v->median);
-	if (st != SP_OK)
-		goto fail;
-	st = SP_ERR_NO_MEMORY;
+	v->width = sp_median_odd(FLOOR_HZ / bin_hz);
 	v->high_pass = sp_alloc(env, bins, sizeof(float));
 	v->above = sp_alloc(env, bins, sizeof(float));
 	v->level = sp_alloc(env, bins, sizeof(float));
-	v->scratch = sp_alloc(env, bins + sp_median_rows(v->median), sizeof(float));
-	if (v->high_pass == NULL || v->above == NULL || v->level == NULL || v->scratch == NULL)
-		goto fail;
+	v->packed = sp_alloc(env, 2 * bins, sizeof(*v->packed));
+	v->scratch = sp_alloc(env, bins + v->width, sizeof(*v->scratch));
+	if (v->high_pass == NULL || v->above == NULL || v->level == NULL || v->packed == NULL ||
+	    v->scratch == NULL)
+	{
+		sp_voice_free(v);
+		return SP_ERR_NO_MEMORY;
+	}
 	v->high_pass[0] = 0.0f;
 	for (size_t i = 1; i < bins; i++)
 		v->high_pass[i] =
 			(float) (1.0 / (1.0 + pow(LOWEST_HZ / ((double) i * bin_hz), LOWEST_ORDER)));
 	*out = v;
 	return SP_OK;
-fail:
-	sp_voice_free(v);
-	return st;
 }
 
 void
@@ -90,10 +90,10 @@ sp_voice_free(SpVoice *v)
 {
 	if (v == NULL)
 		return;
-	sp_median_free(v->median);
 	sp_free(v->env, v->high_pass);
 	sp_free(v->env, v->above);
 	sp_free(v->env, v->level);
+	sp_free(v->env, v->packed);
 	sp_free(v->env, v->scratch);
 	sp_free(v->env, v);
 }
@@ -103,7 +103,9 @@ sp_voice_first(SpVoice *v, const float *magnitude, const float *background, floa
                float *voice)
 {
 	take_excess(v->above, magnitude, background, v->bins);
-	sp_median_slide(v->median, v->level, v->above, v->bins, v->scratch);
+	sp_packed_store(v->packed, v->above, v->bins);
+	sp_median_slide(v->packed + v->bins, v->packed, v->width, v->bins, v->scratch);
+	sp_packed_load(v->level, v->packed + v->bins, v->bins);
 	first_share(share, voice, magnitude, v->above, v->level, v->high_pass, v->bins);
 }
 
