@@ -401,6 +401,17 @@ sp_patches_push(SpPatches *p, const float *in, size_t frames)
 	return p->status;
 }
 
+/* Room for the rest in all queues, which would otherwise grow by doubling: levels come 20 s late. */
+static SpStatus
+reserve_rest(SpPatches *p)
+{
+	SpStatus st = SP_OK;
+
+	for (int s = 0; s < p->cfg.stems && st == SP_OK; s++)
+		st = sp_fifo_reserve(p->stems[s].queue, p->total * p->hop - p->emitted);
+	return st;
+}
+
 /* Patches that are left, the last one padded with zeros; then the rendering of the last. */
 static SpStatus
 drain(SpPatches *p)
@@ -409,9 +420,11 @@ drain(SpPatches *p)
 
 	if (p->cues != NULL)
 	{
+		st = reserve_rest(p);
 		sp_cues_finish(p->cues);
-		st = observe_all(p);
 	}
+	if (p->cues != NULL && st == SP_OK)
+		st = observe_all(p);
 	while (st == SP_OK && (p->patches == 0 || (p->patches - 1) * p->advance + p->frames < p->total))
 		st = start_patch(p);
 	if (st == SP_OK)
