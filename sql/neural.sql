@@ -25,7 +25,7 @@ SELECT spotai.ingest(pg_temp.sine(440, 9000, 12001, 1, 8000), 'mono') AS mono \g
 -- too high for the small models below
 SELECT spotai.ingest(pg_temp.sine(10000, 9000, 30000, 2, 44100), 'whistle') AS whistle \gset
 
--- without any model
+-- without any model but the one that comes with the extension
 SELECT DISTINCT stems, model FROM (VALUES (2), (4), (5)) v(stems), LATERAL spotai.separate(:'mono', stems) s ORDER BY 1;
 
 -- patches of 0.2 s, so that a short song has joins

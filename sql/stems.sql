@@ -8,6 +8,9 @@
 \pset format unaligned
 \pset fieldsep ' | '
 
+-- the engine that needs no weights; sql/base.sql is about the one that is the default
+SET spotai.stems_model = 'classical';
+
 -- four seconds of stereo: a bass note, clicks, a wandering voice in the middle
 SELECT spotai.ingest(pg_temp.wav(array_agg(s ORDER BY n, c), 2, 16000), 'études', 'the machines') AS track
 FROM (SELECT n, c, (6000 * sin(2 * pi() * 80 * n / 16000)

@@ -141,9 +141,12 @@ take_named(const char *name, int stems, SpModelRow *out)
 		sp_model_ensure_base();
 	sp_model_get(name, NULL, out);
 	if (!separates(out, stems))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("model \"%s\" cannot separate %d stems", name, stems),
-		                errhint("It separates %d: pass stems => %d.", out->n_stems, out->n_stems)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("model \"%s\" cannot separate %d stems", name, stems),
+		         separates(out, 2) && out->n_stems != 2
+		             ? errhint("It separates 2 or %d: pass stems => one of these.", out->n_stems)
+		             : errhint("It separates %d: pass stems => %d.", out->n_stems, out->n_stems)));
 }
 
 /* The setting's model, where it is one of this number of stems. */

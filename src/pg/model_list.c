@@ -123,8 +123,8 @@ spotai_models(PG_FUNCTION_ARGS)
 			"   (SELECT FROM spotai.model own WHERE own.tenant_id = m.tenant_id"
 			"    AND own.name = v.name))"
 			" SELECT name, version, architecture, stems, sample_rate_hz,"
-			"  round((params ->> 'bins')::numeric * sample_rate_hz"
-			"   / nullif((params ->> 'fft_size')::numeric, 0))::integer,"
+			"  least(sample_rate_hz / 2, round((params ->> 'bins')::numeric * sample_rate_hz"
+			"   / nullif((params ->> 'fft_size')::numeric, 0)))::integer,"
 			"  dtype, parameters, bytes, licence, source, active, weights_of, created_at"
 			" FROM listed ORDER BY name COLLATE \"C\", created_at, version COLLATE \"C\"",
 		.nargs = 3,

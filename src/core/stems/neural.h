@@ -18,8 +18,8 @@ typedef struct SpNeuralConfig
 {
 	/* stems are the model's, or 2 if it folds; the last takes the rest if sum_to_mix, or folded */
 	SpSeparatorConfig song;
-	bool exact;             /* patches side by side, as the model was published */
-	bool wiener;            /* multichannel Wiener filter instead of ratio masks */
+	bool exact;  /* patches side by side, as the model was published */
+	bool wiener; /* multichannel Wiener filter instead of ratio masks */
 	SpMaskExtension extension;
 } SpNeuralConfig;
 
