@@ -11,7 +11,8 @@
 
 #include "core/sp_json.h"
 
-const SpArchitecture *const sp_architectures[] = {&sp_arch_spleeter, &sp_arch_openunmix, NULL};
+const SpArchitecture *const sp_architectures[] = {&sp_arch_spleeter, &sp_arch_openunmix,
+                                                  &sp_arch_spotai, NULL};
 
 const SpArchitecture *
 sp_architecture_find(const char *name)
@@ -125,6 +126,32 @@ parse_stems(const json_t *value, SpModelSpec *spec, SpFault *fault)
 	return SP_OK;
 }
 
+/* [[count, width], ...] */
+static SpStatus
+parse_bands(const json_t *value, SpBandTable *table, SpFault *fault)
+{
+	const char *wanted = "an array of 1 to 8 pairs of a count of bands and their width";
+	size_t n = json_array_size(value);
+	SpStatus st = SP_OK;
+
+	if (n < 1 || n > SP_BAND_REGIONS)
+		return refuse(fault, "bands", wanted);
+	for (size_t i = 0; i < n && st == SP_OK; i++)
+	{
+		const json_t *pair = json_array_get(value, i);
+
+		if (json_array_size(pair) != 2)
+			return refuse(fault, "bands", wanted);
+		st =
+			parse_number("bands", json_array_get(pair, 0), 1, MAX_FFT / 2, &table->count[i], fault);
+		if (st == SP_OK)
+			st = parse_number("bands", json_array_get(pair, 1), 1, MAX_FFT / 2, &table->width[i],
+			                  fault);
+	}
+	table->regions = (int) n;
+	return st;
+}
+
 static SpStatus
 parse_key(const char *key, const json_t *value, SpModelSpec *spec, SpFault *fault)
 {
@@ -143,6 +170,8 @@ parse_key(const char *key, const json_t *value, SpModelSpec *spec, SpFault *faul
 		return parse_number(key, value, 16, MAX_FRAMES, &spec->frames, fault);
 	if (strcmp(key, "bins") == 0)
 		return parse_number(key, value, 16, MAX_FFT / 2 + 1, &spec->bins, fault);
+	if (strcmp(key, "bands") == 0)
+		return parse_bands(value, &spec->bands, fault);
 	if (strcmp(key, "mask") == 0)
 	{
 		st = parse_word(key, value, WORDS(mask_words), &word, fault);
@@ -205,6 +234,22 @@ sp_model_spec_check(const SpModelSpec *spec, SpFault *fault)
 	return SP_OK;
 }
 
+static json_t *
+print_bands(const SpBandTable *table)
+{
+	json_t *out = json_array();
+
+	for (int i = 0; i < table->regions; i++)
+	{
+		json_t *pair = json_array();
+
+		json_array_append_new(pair, json_integer(table->count[i]));
+		json_array_append_new(pair, json_integer(table->width[i]));
+		json_array_append_new(out, pair);
+	}
+	return out;
+}
+
 SpStatus
 sp_model_spec_print(const SpModelSpec *spec, char out[SP_MODEL_PARAMS_MAX])
 {
@@ -220,6 +265,8 @@ sp_model_spec_print(const SpModelSpec *spec, char out[SP_MODEL_PARAMS_MAX])
 	json_object_set_new(root, "hop", json_integer(spec->hop));
 	json_object_set_new(root, "frames", json_integer(spec->frames));
 	json_object_set_new(root, "bins", json_integer(spec->bins));
+	if (spec->bands.regions > 0)
+		json_object_set_new(root, "bands", print_bands(&spec->bands));
 	if (activation_words[spec->encoder] != NULL)
 		json_object_set_new(root, "encoder", json_string(activation_words[spec->encoder]));
 	if (activation_words[spec->decoder] != NULL)

@@ -16,6 +16,7 @@
 #include "core/nn/tensor.h"
 #include "core/sp_base.h"
 #include "core/sp_pool.h"
+#include "core/stems/bands.h"
 
 #define SP_MODEL_MAX_STEMS     8
 #define SP_MODEL_MAX_STEM_NAME 31
@@ -37,6 +38,7 @@ typedef enum SpMaskKind
  *   {"stems": ["vocals", "accompaniment"], "sample_rate_hz": 44100,
  *    "fft_size": 4096, "hop": 1024, "frames": 512, "bins": 1024,
  *    "encoder": "leaky_relu", "decoder": "relu", "mask": "sigmoid"}
+ * and, of networks that pool bins, "bands": [[192, 1], [160, 2]]: so many of so many.
  */
 typedef struct SpModelSpec
 {
@@ -46,8 +48,9 @@ typedef struct SpModelSpec
 	int sample_rate_hz;
 	int fft_size;
 	int hop;
-	int frames; /* of a patch */
-	int bins;   /* that the network sees, from 0 Hz on */
+	int frames;        /* of a patch */
+	int bins;          /* that the network sees, from 0 Hz on */
+	SpBandTable bands; /* that it pools them into, if it does */
 	SpActivation encoder;
 	SpActivation decoder;
 	SpMaskKind mask;
@@ -55,6 +58,37 @@ typedef struct SpModelSpec
 
 /* A network with its weights, ready to run. */
 typedef struct SpNet SpNet;
+
+/*
+ * How an architecture works that refines what can be known without training: of each
+ * frame it sees the spectra and the levels of cues.h (without piano), keeps a *row* of
+ * numbers, and makes masks of all stems of a patch at once.  Masks have *columns* of their
+ * own and sum to 1 over the stems: they are applied as they are.
+ */
+typedef struct SpMaskMethods
+{
+	/* Floats of a row; columns of a mask. */
+	size_t (*row)(const SpModelSpec *spec);
+	size_t (*columns)(const SpModelSpec *spec);
+
+	/*
+	 * The row of a frame: spectra of left and right, [2 * stride] as in dsp/stft.h, which
+	 * scale brings to the plain sum of the transform, and levels[source][bins].  Called by
+	 * the separator's owner, also while workers estimate.
+	 */
+	void (*observe)(SpNet *net, const float *const spectra[2], size_t stride, float scale,
+	                const float *const *levels, float *row);
+
+	/*
+	 * masks[stem], each [2][frames][columns], of a patch of rows[frames], of which the
+	 * first `count` exist; the others are behind the end of the song.  As estimate below.
+	 */
+	SpStatus (*estimate)(SpNet *net, int worker, const float *rows, size_t count,
+	                     float *const *masks, const SpStop *stop);
+
+	/* One row of a mask to all bins.  Called by any thread. */
+	void (*spread)(const SpNet *net, const float *mask, float *out);
+} SpMaskMethods;
 
 typedef struct SpArchitecture
 {
@@ -79,6 +113,9 @@ typedef struct SpArchitecture
 	                 SpFault *fault);
 	void (*unload)(SpNet *net);
 
+	/* NULL where magnitudes are estimated, by the next method, which is then not NULL. */
+	const SpMaskMethods *masks;
+
 	/*
 	 * Magnitudes of one stem of one patch: mix and out are [2][frames][bins]
 	 * planar floats, left and right.  Called by worker 0 .. workers-1, each one
@@ -92,6 +129,7 @@ typedef struct SpArchitecture
 
 extern const SpArchitecture sp_arch_spleeter;
 extern const SpArchitecture sp_arch_openunmix;
+extern const SpArchitecture sp_arch_spotai;
 
 /* All architectures, ended by NULL; the one of this name or NULL; the one that recognises. */
 extern const SpArchitecture *const sp_architectures[];

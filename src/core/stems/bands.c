@@ -1,0 +1,150 @@
+/*
+ * src/core/stems/bands.c
+ *	  Means over bands, and linear interpolation between their middles.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "core/stems/bands.h"
+
+#include "core/sp_simd.h"
+
+struct SpBands
+{
+	const SpEnv *env;
+	size_t bands, bins;
+	int32_t *first;  /* [bands + 1] bin of each band, and where the last ends */
+	float *share;    /* [bands] one over its bins */
+	int32_t *below;  /* [bins] the band whose middle is at or below it, but not the last */
+	float *fraction; /* [bins] of the way to the next band's middle; 0 to 1 */
+};
+
+size_t
+sp_band_table_bands(const SpBandTable *table)
+{
+	size_t bands = 0;
+
+	for (int i = 0; i < table->regions; i++)
+		bands += (size_t) table->count[i];
+	return bands;
+}
+
+size_t
+sp_band_table_bins(const SpBandTable *table)
+{
+	size_t bins = 1;
+
+	for (int i = 0; i < table->regions; i++)
+		bins += (size_t) table->count[i] * (size_t) table->width[i];
+	return bins;
+}
+
+/* Twice the middle of a band, which is a whole number. */
+static int32_t
+middle(const SpBands *b, size_t band)
+{
+	return b->first[band] + b->first[band + 1] - 1;
+}
+
+static void
+place_bands(SpBands *b, const SpBandTable *table)
+{
+	size_t band = 0;
+	int32_t bin = 0;
+
+	for (int i = 0; i < table->regions; i++)
+		for (int k = 0; k < table->count[i]; k++, bin += table->width[i])
+			b->first[band++] = bin;
+	b->first[band] = (int32_t) b->bins;
+	for (size_t i = 0; i < b->bands; i++)
+		b->share[i] = 1.0f / (float) (b->first[i + 1] - b->first[i]);
+}
+
+static void
+place_bins(SpBands *b)
+{
+	size_t below = 0;
+
+	for (size_t bin = 0; bin < b->bins; bin++)
+	{
+		float way;
+
+		while (below + 2 < b->bands && middle(b, below + 1) <= 2 * (int32_t) bin)
+			below++;
+		way = (float) (2 * (int32_t) bin - middle(b, below)) /
+		      (float) (middle(b, below + 1) - middle(b, below));
+		b->below[bin] = (int32_t) below;
+		b->fraction[bin] = way < 0.0f ? 0.0f : way > 1.0f ? 1.0f : way;
+	}
+}
+
+SpStatus
+sp_bands_new(const SpEnv *env, const SpBandTable *table, SpBands **out)
+{
+	SpBands *b;
+
+	*out = NULL;
+	if (sp_band_table_bands(table) < 2)
+		return SP_ERR_BAD_ARG;
+	b = sp_calloc(env, 1, sizeof(*b));
+	if (b == NULL)
+		return SP_ERR_NO_MEMORY;
+	b->env = env;
+	b->bands = sp_band_table_bands(table);
+	b->bins = sp_band_table_bins(table);
+	b->first = sp_alloc(env, b->bands + 1, sizeof(int32_t));
+	b->share = sp_alloc(env, b->bands, sizeof(float));
+	b->below = sp_alloc(env, b->bins, sizeof(int32_t));
+	b->fraction = sp_alloc(env, b->bins, sizeof(float));
+	if (b->first == NULL || b->share == NULL || b->below == NULL || b->fraction == NULL)
+	{
+		sp_bands_free(b);
+		return SP_ERR_NO_MEMORY;
+	}
+	place_bands(b, table);
+	place_bins(b);
+	*out = b;
+	return SP_OK;
+}
+
+void
+sp_bands_free(SpBands *b)
+{
+	if (b == NULL)
+		return;
+	sp_free(b->env, b->first);
+	sp_free(b->env, b->share);
+	sp_free(b->env, b->below);
+	sp_free(b->env, b->fraction);
+	sp_free(b->env, b);
+}
+
+void
+sp_bands_mean(const SpBands *b, const float *x, float *out)
+{
+	for (size_t i = 0; i < b->bands; i++)
+	{
+		float sum = x[b->first[i]];
+
+		for (int32_t k = b->first[i] + 1; k < b->first[i + 1]; k++)
+			sum += x[k];
+		out[i] = sum * b->share[i];
+	}
+}
+
+SP_CLONES static void
+interpolate(const int32_t *restrict below, const float *restrict fraction, const float *restrict x,
+            float *restrict out, size_t bins)
+{
+	for (size_t i = 0; i < bins; i++)
+	{
+		float low = x[below[i]], high = x[below[i] + 1];
+
+		out[i] = low + fraction[i] * (high - low);
+	}
+}
+
+void
+sp_bands_spread(const SpBands *b, const float *x, float *out)
+{
+	interpolate(b->below, b->fraction, x, out, b->bins);
+}
