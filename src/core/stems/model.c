@@ -81,3 +81,23 @@ sp_model_estimate(const SpModel *model, int worker, int stem, const float *mix, 
 {
 	return model->spec.architecture->estimate(model->net, worker, stem, mix, out, stop);
 }
+
+void
+sp_model_observe(const SpModel *model, const float *const spectra[2], size_t stride, float scale,
+                 const float *const *levels, float *row)
+{
+	model->spec.architecture->masks->observe(model->net, spectra, stride, scale, levels, row);
+}
+
+SpStatus
+sp_model_estimate_masks(const SpModel *model, int worker, const float *rows, size_t count,
+                        float *const *masks, const SpStop *stop)
+{
+	return model->spec.architecture->masks->estimate(model->net, worker, rows, count, masks, stop);
+}
+
+void
+sp_model_spread(const SpModel *model, const float *mask, float *out)
+{
+	model->spec.architecture->masks->spread(model->net, mask, out);
+}

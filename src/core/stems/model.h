@@ -31,4 +31,11 @@ SpPool *sp_model_pool(const SpModel *model);
 SpStatus sp_model_estimate(const SpModel *model, int worker, int stem, const float *mix, float *out,
                            const SpStop *stop);
 
+/* As SpMaskMethods' observe, estimate and spread, of an architecture that has them. */
+void sp_model_observe(const SpModel *model, const float *const spectra[2], size_t stride,
+                      float scale, const float *const *levels, float *row);
+SpStatus sp_model_estimate_masks(const SpModel *model, int worker, const float *rows, size_t count,
+                                 float *const *masks, const SpStop *stop);
+void sp_model_spread(const SpModel *model, const float *mask, float *out);
+
 #endif /* SP_MODEL_H */

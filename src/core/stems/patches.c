@@ -22,6 +22,7 @@
 #define OVERLAP_SHARE 8
 
 static void set_sizes(SpPatches *p);
+static SpStatus make_cues(SpPatches *p);
 static SpStatus make_buffers(SpPatches *p);
 static SpStatus make_stem(SpPatches *p, SpPatchStem *stem);
 static SpStatus make_workers(SpPatches *p);
@@ -39,12 +40,15 @@ sp_patches_new(const SpEnv *env, const SpModel *model, const SpPatchesConfig *cf
 	p->model = model;
 	p->cfg = *cfg;
 	p->spec = *sp_model_spec(model);
+	p->masks = p->spec.architecture->masks;
 	st = sp_stft_new(env, (size_t) p->spec.fft_size, &p->stft);
 	if (st == SP_OK)
 	{
 		set_sizes(p);
 		st = sp_feed_new(env, 2, p->fft_size, p->hop, p->fft_size, &p->feed);
 	}
+	if (st == SP_OK && p->masks != NULL)
+		st = make_cues(p);
 	if (st == SP_OK && cfg->wiener)
 		st = sp_em_new(env, (size_t) p->spec.stems, p->all_bins, p->stride, &p->em);
 	if (st == SP_OK)
@@ -74,7 +78,8 @@ set_sizes(SpPatches *p)
 	p->hop = (size_t) p->spec.hop;
 	p->all_bins = sp_stft_bins(p->stft);
 	p->stride = sp_stft_stride(p->stft);
-	p->bins = (size_t) p->spec.bins;
+	p->columns = p->masks != NULL ? p->masks->columns(&p->spec) : (size_t) p->spec.bins;
+	p->row = p->masks != NULL ? p->masks->row(&p->spec) : 2 * p->columns;
 	p->frames = (size_t) p->spec.frames;
 	p->overlap = p->cfg.exact ? 0 : p->frames / OVERLAP_SHARE;
 	p->advance = p->frames - p->overlap;
@@ -84,10 +89,35 @@ set_sizes(SpPatches *p)
 	p->to_model = (float) p->fft_size / 4.0f;
 }
 
+/* Levels come late, and the ring must reach back to their frame. */
+static SpStatus
+make_cues(SpPatches *p)
+{
+	double rate = p->spec.sample_rate_hz, frame_s = (double) p->hop / rate;
+	SpCuesConfig cfg = {
+		.channels = 2,
+		.sources = SP_SOURCES - 1,
+		.bins = p->all_bins,
+		.stride = p->stride,
+		.bin_hz = rate / (double) p->fft_size,
+		.frame_s = frame_s,
+		.window = (size_t) (SP_CUES_WINDOW_S / frame_s),
+	};
+	SpStatus st = sp_cues_new(p->env, &cfg, &p->cues);
+
+	if (st != SP_OK)
+		return st;
+	p->capacity += sp_cues_delay(p->cues);
+	p->levels[0] = sp_alloc(p->env, cfg.sources * p->stride, sizeof(float));
+	for (size_t i = 1; i < cfg.sources; i++)
+		p->levels[i] = p->levels[0] + i * p->stride;
+	return p->levels[0] == NULL ? SP_ERR_NO_MEMORY : SP_OK;
+}
+
 static SpStatus
 make_buffers(SpPatches *p)
 {
-	size_t patch = 2 * p->frames * p->bins;
+	size_t patch = p->frames * p->row;
 
 	p->spectra = sp_alloc(p->env, p->capacity * 4 * p->stride, sizeof(float));
 	p->mix[0] = sp_alloc(p->env, patch, sizeof(float));
@@ -101,12 +131,12 @@ make_buffers(SpPatches *p)
 static SpStatus
 make_stem(SpPatches *p, SpPatchStem *stem)
 {
-	size_t patch = 2 * p->frames * p->bins;
+	size_t patch = 2 * p->frames * p->columns;
 
 	stem->estimate[0] = sp_alloc(p->env, patch, sizeof(float));
 	stem->estimate[1] = sp_alloc(p->env, patch, sizeof(float));
 	/* at least one: an allocation of nothing may be NULL */
-	stem->tail = sp_alloc(p->env, 2 * p->overlap * p->bins + 1, sizeof(float));
+	stem->tail = sp_alloc(p->env, 2 * p->overlap * p->columns + 1, sizeof(float));
 	stem->sums = sp_calloc(p->env, 2 * p->fft_size, sizeof(float));
 	stem->done = sp_alloc(p->env, 2 * p->frames * p->hop, sizeof(float));
 	if (stem->estimate[0] == NULL || stem->estimate[1] == NULL || stem->tail == NULL ||
@@ -140,6 +170,8 @@ sp_patches_free(SpPatches *p)
 	sp_stft_free(p->stft);
 	sp_feed_free(p->feed);
 	sp_em_free(p->em);
+	sp_cues_free(p->cues);
+	sp_free(p->env, p->levels[0]);
 	sp_free(p->env, p->spectra);
 	sp_free(p->env, p->mix[0]);
 	sp_free(p->env, p->mix[1]);
@@ -181,14 +213,26 @@ fill_mix(SpPatches *p, size_t patch)
 		for (size_t f = 0; f < p->frames; f++)
 		{
 			size_t frame = patch * p->advance + f;
-			float *row = mix + (c * p->frames + f) * p->bins;
+			float *row = mix + (c * p->frames + f) * p->columns;
 			const float *spectrum = sp_patches_spectrum(p, frame, c);
 
 			if (frame < p->seen)
-				magnitudes(row, spectrum, spectrum + p->stride, p->to_model, p->bins);
+				magnitudes(row, spectrum, spectrum + p->stride, p->to_model, p->columns);
 			else
-				memset(row, 0, p->bins * sizeof(float));
+				memset(row, 0, p->columns * sizeof(float));
 		}
+}
+
+/* The patch has its rows; those that it shares with the next one go there, too. */
+static void
+close_rows(SpPatches *p, size_t patch)
+{
+	const float *rows = p->mix[patch % 2];
+
+	p->count = p->observed - patch * p->advance;
+	if (p->count > p->advance)
+		memcpy(p->mix[(patch + 1) % 2], rows + p->advance * p->row,
+		       (p->count - p->advance) * p->row * sizeof(float));
 }
 
 /*
@@ -247,9 +291,11 @@ start_batch(SpPatches *p, size_t estimate, bool networks, size_t end)
 		return st;
 	if (estimate > 0)
 		sp_patches_prepare(p, before);
-	if (networks)
+	if (networks && p->masks != NULL)
+		close_rows(p, estimate);
+	else if (networks)
 		fill_mix(p, estimate);
-	p->networks = networks ? (size_t) p->spec.stems : 0;
+	p->networks = !networks ? 0 : p->masks != NULL ? 1 : (size_t) p->spec.stems;
 	p->estimating = estimate;
 	p->rendering = before;
 	p->first = estimate > 0 ? before * p->advance : 0;
@@ -260,6 +306,73 @@ start_batch(SpPatches *p, size_t estimate, bool networks, size_t end)
 	return SP_OK;
 }
 
+static SpStatus
+start_patch(SpPatches *p)
+{
+	SpStatus st = start_batch(p, p->patches, true, p->patches * p->advance);
+
+	p->patches++;
+	return st;
+}
+
+/* Whether the next patch has all its frames when so many are there. */
+static bool
+is_whole(const SpPatches *p, size_t frames)
+{
+	return frames == p->patches * p->advance + p->frames;
+}
+
+/* The next frame whose levels are ready, into the patch that comes in. */
+static SpStatus
+observe(SpPatches *p)
+{
+	size_t local = p->observed - p->patches * p->advance;
+	const float *spectra[2] = {sp_patches_spectrum(p, p->observed, 0),
+	                           sp_patches_spectrum(p, p->observed, 1)};
+	SpStatus st = sp_cues_take(p->cues, p->levels);
+
+	if (st != SP_OK)
+		return st;
+	sp_model_observe(p->model, spectra, p->stride, p->to_model, (const float *const *) p->levels,
+	                 p->mix[p->patches % 2] + local * p->row);
+	p->observed++;
+	if (sp_should_stop(p->env))
+		return SP_ERR_CANCELED;
+	return is_whole(p, p->observed) ? start_patch(p) : SP_OK;
+}
+
+/* All frames whose levels are ready. */
+static SpStatus
+observe_all(SpPatches *p)
+{
+	SpStatus st = SP_OK;
+
+	while (st == SP_OK && sp_cues_ready(p->cues) > 0)
+		st = observe(p);
+	return st;
+}
+
+static SpStatus
+transform(SpPatches *p)
+{
+	const float *spectra[2];
+	SpStatus st;
+
+	for (size_t c = 0; c < 2; c++)
+	{
+		sp_feed_read(p->feed, c, p->seen * p->hop, p->frame, p->fft_size);
+		sp_stft_forward(p->stft, p->frame, sp_patches_spectrum(p, p->seen, c));
+		spectra[c] = sp_patches_spectrum(p, p->seen, c);
+	}
+	p->seen++;
+	if (sp_should_stop(p->env))
+		return SP_ERR_CANCELED;
+	if (p->cues == NULL)
+		return is_whole(p, p->seen) ? start_patch(p) : SP_OK;
+	st = sp_cues_push(p->cues, spectra);
+	return st == SP_OK ? observe_all(p) : st;
+}
+
 /* Transforms the frames that the feed has complete; starts a patch when its last one is there. */
 static SpStatus
 advance(SpPatches *p)
@@ -267,21 +380,7 @@ advance(SpPatches *p)
 	SpStatus st = SP_OK;
 
 	while (p->seen < sp_feed_ready(p->feed) && st == SP_OK)
-	{
-		for (size_t c = 0; c < 2; c++)
-		{
-			sp_feed_read(p->feed, c, p->seen * p->hop, p->frame, p->fft_size);
-			sp_stft_forward(p->stft, p->frame, sp_patches_spectrum(p, p->seen, c));
-		}
-		p->seen++;
-		if (sp_should_stop(p->env))
-			st = SP_ERR_CANCELED;
-		else if (p->seen == p->patches * p->advance + p->frames)
-		{
-			st = start_batch(p, p->patches, true, p->patches * p->advance);
-			p->patches++;
-		}
-	}
+		st = transform(p);
 	return st;
 }
 
@@ -308,11 +407,13 @@ drain(SpPatches *p)
 {
 	SpStatus st = SP_OK;
 
-	while (st == SP_OK && (p->patches == 0 || (p->patches - 1) * p->advance + p->frames < p->total))
+	if (p->cues != NULL)
 	{
-		st = start_batch(p, p->patches, true, p->patches * p->advance);
-		p->patches++;
+		sp_cues_finish(p->cues);
+		st = observe_all(p);
 	}
+	while (st == SP_OK && (p->patches == 0 || (p->patches - 1) * p->advance + p->frames < p->total))
+		st = start_patch(p);
 	if (st == SP_OK)
 		st = start_batch(p, p->patches, false, p->total);
 	return st == SP_OK ? wait_for_batch(p) : st;

@@ -42,7 +42,7 @@ fade(float *restrict out, const float *restrict old, float share, size_t n)
 static void
 softmax_estimates(SpPatches *p, size_t patch)
 {
-	size_t n = 2 * p->frames * p->bins;
+	size_t n = 2 * p->frames * p->columns;
 	float *stems[SP_MODEL_MAX_STEMS];
 
 	for (int s = 0; s < p->spec.stems; s++)
@@ -65,12 +65,12 @@ join(SpPatches *p, size_t patch)
 			for (size_t f = 0; f < p->overlap; f++)
 			{
 				double at = ((double) f + 1.0) / ((double) p->overlap + 1.0);
-				float *row = estimate + (c * p->frames + f) * p->bins;
-				float *old = stem->tail + (c * p->overlap + f) * p->bins;
+				float *row = estimate + (c * p->frames + f) * p->columns;
+				float *old = stem->tail + (c * p->overlap + f) * p->columns;
 
 				if (patch > 0)
-					fade(row, old, (float) (0.5 - 0.5 * cos(PI * at)), p->bins);
-				memcpy(old, row + p->advance * p->bins, p->bins * sizeof(float));
+					fade(row, old, (float) (0.5 - 0.5 * cos(PI * at)), p->columns);
+				memcpy(old, row + p->advance * p->columns, p->columns * sizeof(float));
 			}
 	}
 }
@@ -80,7 +80,7 @@ estimate_row(const SpPatches *p, size_t stem, size_t channel, size_t frame)
 {
 	size_t local = frame - p->rendering * p->advance;
 
-	return p->stems[stem].estimate[p->rendering % 2] + (channel * p->frames + local) * p->bins;
+	return p->stems[stem].estimate[p->rendering % 2] + (channel * p->frames + local) * p->columns;
 }
 
 /* masks[stems][2] of a frame, in rows of work. */
@@ -97,8 +97,13 @@ soft_masks(const SpPatches *p, size_t frame, float *work, const float *(*masks)[
 		{
 			float *mask = work + (2 * s + c) * p->stride;
 
-			sp_mask_soft(mask, rows, (size_t) p->spec.stems, s, p->bins);
-			sp_mask_extend(mask, p->bins, p->all_bins, p->cfg.extension);
+			if (p->masks != NULL)
+				sp_model_spread(p->model, rows[s], mask);
+			else
+			{
+				sp_mask_soft(mask, rows, (size_t) p->spec.stems, s, p->columns);
+				sp_mask_extend(mask, p->columns, p->all_bins, p->cfg.extension);
+			}
 			masks[s][c] = mask;
 		}
 	}
@@ -146,7 +151,7 @@ void
 sp_patches_prepare(SpPatches *p, size_t patch)
 {
 	p->rendering = patch;
-	if (p->spec.mask == SP_MASK_SOFTMAX)
+	if (p->masks == NULL && p->spec.mask == SP_MASK_SOFTMAX)
 		softmax_estimates(p, patch);
 	if (p->overlap > 0)
 		join(p, patch);
@@ -155,6 +160,23 @@ sp_patches_prepare(SpPatches *p, size_t patch)
 }
 
 /* --- tasks ------------------------------------------------------------------- */
+
+/* The mask of all bins of a channel of a frame of one stem. */
+static void
+ratio_mask(const SpPatches *p, size_t stem, size_t channel, size_t frame, float *mask)
+{
+	const float *rows[SP_MODEL_MAX_STEMS];
+
+	for (size_t s = 0; s < (size_t) p->spec.stems; s++)
+		rows[s] = estimate_row(p, s, channel, frame);
+	if (p->masks != NULL)
+	{
+		sp_model_spread(p->model, rows[stem], mask);
+		return;
+	}
+	sp_mask_ratio(mask, rows, (size_t) p->spec.stems, stem, p->columns);
+	sp_mask_extend(mask, p->columns, p->all_bins, p->cfg.extension);
+}
 
 /* Both channels of a frame of one stem, [2][2 * stride] at the start of work. */
 static void
@@ -175,12 +197,7 @@ part(const SpPatches *p, size_t stem, size_t frame, float *work)
 	}
 	for (size_t c = 0; c < 2; c++)
 	{
-		const float *rows[SP_MODEL_MAX_STEMS];
-
-		for (size_t s = 0; s < (size_t) p->spec.stems; s++)
-			rows[s] = estimate_row(p, s, c, frame);
-		sp_mask_ratio(masks, rows, (size_t) p->spec.stems, stem, p->bins);
-		sp_mask_extend(masks, p->bins, p->all_bins, p->cfg.extension);
+		ratio_mask(p, stem, c, frame, masks);
 		sp_mask_apply(out[c], spectra[c], masks, p->all_bins, p->stride);
 	}
 }
@@ -226,5 +243,13 @@ sp_patches_task(void *arg, int task, int worker, const SpStop *stop)
 
 	if ((size_t) task >= p->networks)
 		return render(p, (size_t) task - p->networks, worker, stop);
+	if (p->masks != NULL)
+	{
+		float *out[SP_MODEL_MAX_STEMS];
+
+		for (int s = 0; s < p->spec.stems; s++)
+			out[s] = p->stems[s].estimate[k];
+		return sp_model_estimate_masks(p->model, worker, p->mix[k], p->count, out, stop);
+	}
 	return sp_model_estimate(p->model, worker, task, p->mix[k], p->stems[task].estimate[k], stop);
 }

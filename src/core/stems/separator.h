@@ -45,7 +45,7 @@ void sp_separator_free(SpSeparator *s);
 /*
  * Takes frames frames of interleaved samples.  Samples that are not finite
  * count as 0, those beyond +-1e4 (SP_FEED_LIMIT) are clipped.  Output comes late by
- * up to 25 s of music, so pull may give nothing at first; pull after each
+ * up to 30 s of music, so pull may give nothing at first; pull after each
  * push, or the queue grows.  SP_ERR_CANCELED, SP_ERR_NO_MEMORY; after an
  * error every later call answers it again.  SP_ERR_BAD_ARG after finish.
  */
