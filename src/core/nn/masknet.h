@@ -65,7 +65,7 @@ SpStatus sp_masknet_set_up(SpMaskNet *net, int level, const SpMaskNetConv *conv)
 /* The last convolution, of 4 * out_channels outputs and no norm. */
 SpStatus sp_masknet_set_head(SpMaskNet *net, const SpMaskNetConv *conv);
 
-/* Room for one patch; each worker has its own. */
+/* Room for one patch; runs at the same time need one each. */
 typedef struct SpMaskNetRoom SpMaskNetRoom;
 SpStatus sp_masknet_room_new(const SpMaskNet *net, SpMaskNetRoom **out);
 void sp_masknet_room_free(SpMaskNetRoom *room);

@@ -32,8 +32,8 @@ struct SpNet
 	SpNn *nn;
 	SpPlanes *planes;
 	SpMaskNet *net;
-	SpMaskNetRoom *rooms[SP_NN_MAX_WORKERS];
-	float *work[SP_NN_MAX_WORKERS]; /* of planes */
+	SpMaskNetRoom *room;
+	float *work; /* of planes */
 };
 
 /* --- hyper-parameters -------------------------------------------------------- */
@@ -265,29 +265,18 @@ unload(SpNet *net)
 {
 	if (net == NULL)
 		return;
-	for (int i = 0; i < SP_NN_MAX_WORKERS; i++)
-	{
-		sp_masknet_room_free(net->rooms[i]);
-		sp_free(sp_nn_env(net->nn), net->work[i]);
-	}
+	sp_masknet_room_free(net->room);
+	sp_free(sp_nn_env(net->nn), net->work);
 	sp_masknet_free(net->net);
 	sp_planes_free(net->planes);
 	sp_free(sp_nn_env(net->nn), net);
 }
 
 static SpStatus
-make_rooms(SpNet *net)
+make_room(SpNet *net)
 {
-	SpStatus st = SP_OK;
-
-	for (int i = 0; i < sp_nn_workers(net->nn) && st == SP_OK; i++)
-	{
-		st = sp_masknet_room_new(net->net, &net->rooms[i]);
-		net->work[i] = sp_alloc(sp_nn_env(net->nn), sp_planes_room(net->planes), sizeof(float));
-		if (st == SP_OK && net->work[i] == NULL)
-			st = SP_ERR_NO_MEMORY;
-	}
-	return st;
+	net->work = sp_alloc(sp_nn_env(net->nn), sp_planes_room(net->planes), sizeof(float));
+	return net->work == NULL ? SP_ERR_NO_MEMORY : sp_masknet_room_new(net->net, &net->room);
 }
 
 static SpStatus
@@ -312,7 +301,7 @@ load(SpNn *nn, const SpTensorSource *tensors, const SpModelSpec *spec, SpNet **o
 	if (st == SP_OK)
 		st = load_network(&l);
 	if (st == SP_OK)
-		st = make_rooms(net);
+		st = make_room(net);
 	for (int i = 0; i < 4; i++)
 		sp_free(env, l.parts[i]);
 	if (st != SP_OK)
@@ -349,14 +338,13 @@ static SpStatus
 estimate_masks(SpNet *net, int worker, const float *rows, size_t count, float *const *masks,
                const SpStop *stop)
 {
-	SpMaskNetRoom *room = net->rooms[worker];
 	const float *logits;
 	SpStatus st;
 
-	sp_planes_fill(net->planes, rows, count, net->work[worker], sp_masknet_input(room));
-	st = sp_masknet_run(net->net, room, worker, &logits, stop);
+	sp_planes_fill(net->planes, rows, count, net->work, sp_masknet_input(net->room));
+	st = sp_masknet_run(net->net, net->room, worker, &logits, stop);
 	if (st == SP_OK)
-		sp_planes_masks(net->planes, rows, count, logits, net->work[worker], masks);
+		sp_planes_masks(net->planes, rows, count, logits, net->work, masks);
 	return st;
 }
 

@@ -81,7 +81,8 @@ typedef struct SpMaskMethods
 
 	/*
 	 * masks[stem], each [2][frames][columns], of a patch of rows[frames], of which the
-	 * first `count` exist; the others are behind the end of the song.  As estimate below.
+	 * first `count` exist; the others are behind the end of the song.  By any worker,
+	 * but one call at a time; else as estimate below.
 	 */
 	SpStatus (*estimate)(SpNet *net, int worker, const float *rows, size_t count,
 	                     float *const *masks, const SpStop *stop);

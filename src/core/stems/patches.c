@@ -401,13 +401,24 @@ sp_patches_push(SpPatches *p, const float *in, size_t frames)
 	return p->status;
 }
 
+/* Room for the rest in all queues, which would otherwise grow by doubling: levels come 20 s late. */
+static SpStatus
+reserve_rest(SpPatches *p)
+{
+	SpStatus st = SP_OK;
+
+	for (int s = 0; s < p->cfg.stems && st == SP_OK; s++)
+		st = sp_fifo_reserve(p->stems[s].queue, p->total * p->hop - p->emitted);
+	return st;
+}
+
 /* Patches that are left, the last one padded with zeros; then the rendering of the last. */
 static SpStatus
 drain(SpPatches *p)
 {
-	SpStatus st = SP_OK;
+	SpStatus st = reserve_rest(p);
 
-	if (p->cues != NULL)
+	if (p->cues != NULL && st == SP_OK)
 	{
 		sp_cues_finish(p->cues);
 		st = observe_all(p);
