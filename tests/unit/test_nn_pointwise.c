@@ -58,6 +58,25 @@ check_exp(void)
 	CHECK(isnan(sp_exp(NAN)));
 }
 
+/* Absolute near 1, where the logarithm is small; else 2 ulp of it. */
+static void
+check_log(void)
+{
+	double worst = 0;
+
+	for (uint32_t bits = 0x00800000u; bits < 0x7f800000u; bits += 977)
+	{
+		float x = float_of(bits);
+		double want = log((double) x);
+
+		worst = fmax(worst, fabs(sp_log(x) - want) / fmax(fabs(want), 0.5));
+	}
+	printf("# log: %.2f ulp at most\n", worst * 0x1p23);
+	CHECK(worst <= 2 * 0x1p-23);
+	CHECK(sp_log(1.0f) == 0.0f);
+	CHECK_NEAR(sp_log(1.0f + 0x1p-23f), 0x1p-23, 0x1p-46);
+}
+
 /*
  * Absolute distances: of values in (-1, 1) a few units of 2^-24, more where tanh
  * doubles the error of a sigmoid.
@@ -404,6 +423,7 @@ int
 main(void)
 {
 	check_exp();
+	check_log();
 	check_activations();
 	check_bf16();
 	check_passes();

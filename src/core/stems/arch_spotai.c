@@ -174,7 +174,7 @@ load_stage(Loader *l, int level, int i)
 	SpMaskNetAcross across = {l->plan.narrow[level][i], l->parts[0], l->parts[1], l->parts[2],
 	                          l->parts[3]};
 	SpMaskNetConv conv;
-	char layer[SP_SPOTAI_MAX_NAME / 2];
+	char layer[SP_SPOTAI_MAX_LAYER];
 	SpStatus st;
 
 	snprintf(layer, sizeof(layer), "stage.%d.%d", level, i);
@@ -191,7 +191,7 @@ static SpStatus
 load_level(Loader *l, int level)
 {
 	SpMaskNetConv conv;
-	char layer[SP_SPOTAI_MAX_NAME / 2];
+	char layer[SP_SPOTAI_MAX_LAYER];
 	SpStatus st;
 
 	snprintf(layer, sizeof(layer), "down.%d", level);

@@ -178,7 +178,7 @@ add_norm(List *list, const char *layer, int channels)
 static void
 add_stage(List *list, const SpSpotaiPlan *plan, int level, int i)
 {
-	char layer[SP_SPOTAI_MAX_NAME / 2];
+	char layer[SP_SPOTAI_MAX_LAYER];
 	int channels = plan->shape.channels[level], width = plan->shape.bands >> (level + 1);
 	int narrow = plan->narrow[level][i];
 
@@ -200,7 +200,7 @@ static void
 add_level(List *list, const SpSpotaiPlan *plan, int level)
 {
 	const int *channels = plan->shape.channels;
-	char layer[SP_SPOTAI_MAX_NAME / 2];
+	char layer[SP_SPOTAI_MAX_LAYER];
 
 	snprintf(layer, sizeof(layer), "down.%d", level);
 	add_conv(list, layer, channels[level], level == 0 ? SP_SPOTAI_CHANNELS : channels[level - 1],

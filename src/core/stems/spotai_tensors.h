@@ -14,7 +14,8 @@
 #include "core/nn/masknet.h"
 #include "core/stems/architecture.h"
 
-#define SP_SPOTAI_MAX_NAME 48
+#define SP_SPOTAI_MAX_LAYER 32
+#define SP_SPOTAI_MAX_NAME  64
 
 /* What the tensors say of the network. */
 typedef struct SpSpotaiPlan
