@@ -63,6 +63,8 @@ golden_matrix_scale(const char *name, int rank, const int64_t *shape)
 
 	if (rank == 2)
 		return sqrtf(3.0f / (float) shape[1]);
+	if (strstr(name, ".conv.weight") != NULL)
+		return sqrtf(6.0f / (float) (shape[1] * shape[2] * shape[3]));
 	if (strstr(name, "transpose") != NULL)
 		return sqrtf(24.0f / (float) (shape[0] * shape[1] * shape[3]));
 	scale = sqrtf(6.0f / (float) (shape[0] * shape[1] * shape[2]));
@@ -85,6 +87,7 @@ golden_vector_range(const char *name, bool moved, float *centre, float *half)
 		{".running_var", 1.0f, 0.5f},  {".weight", 1.0f, 0.25f},
 		{"input_mean", 0.0f, 0.5f},    {"input_scale", 0.125f, 0.03125f},
 		{"output_mean", 1.0f, 0.25f},  {"output_scale", 1.0f, 0.25f},
+		{"prior", 1.0f, 0.25f},
 	};
 	size_t length = strlen(name);
 
@@ -111,6 +114,7 @@ static inline void
 golden_weights_of(const char *name, int rank, const int64_t *shape, bool moved, float *out)
 {
 	uint64_t seed = golden_fnv1a(name);
+	bool scale = strcmp(name, "scale") == 0, table = scale || strcmp(name, "shift") == 0;
 	float centre = 0.0f, half;
 	int64_t n = 1;
 
@@ -118,6 +122,9 @@ golden_weights_of(const char *name, int rank, const int64_t *shape, bool moved, 
 		n *= shape[i];
 	if (rank == 0)
 		out[0] = GOLDEN_SCALAR;
+	else if (table)
+		for (int64_t i = 0; i < n; i++)
+			out[i] = (scale ? 1.0f : 0.0f) + golden_uniform(seed, (uint64_t) i) * 0.25f;
 	else if (rank == 1)
 	{
 		golden_vector_range(name, moved, &centre, &half);
@@ -154,6 +161,42 @@ golden_patch(size_t frames, size_t bins, float *out)
 				u = u * u;
 				out[i] = ldexpf(u * u, 5 - (int) (8 * f / bins) + (gate ? 2 : 0));
 			}
+}
+
+/* Left, right, middle and side of golden_patch, [4][frames][bands]. */
+static inline void
+golden_bands(size_t frames, size_t bands, float *out)
+{
+	size_t n = frames * bands;
+
+	golden_patch(frames, bands, out);
+	for (size_t i = 0; i < n; i++)
+	{
+		out[2 * n + i] = 0.5f * (out[i] + out[n + i]);
+		out[3 * n + i] = 0.5f * fabsf(out[i] - out[n + i]);
+	}
+}
+
+/* [4][frames][bands] that sum to 1, one often far larger than the others. */
+static inline void
+golden_shares(size_t frames, size_t bands, float *out)
+{
+	uint64_t seed = golden_fnv1a("shares");
+	size_t n = frames * bands;
+
+	for (size_t i = 0; i < 4 * n; i++)
+	{
+		float u = (float) ((golden_hash(seed, i) >> 40) + 1) * 0x1p-24f;
+
+		out[i] = u * u * u * u;
+	}
+	for (size_t i = 0; i < n; i++)
+	{
+		float sum = ((out[i] + out[n + i]) + out[2 * n + i]) + out[3 * n + i];
+
+		for (size_t s = 0; s < 4; s++)
+			out[s * n + i] /= sum;
+	}
 }
 
 /* In [-32768, 32768): the phase is n times increment, of 2^32 a turn. */

@@ -1,11 +1,11 @@
 """tests/golden/make_neural.py: the neural separators, computed a second time.
 
-An independent reference of Spleeter's pipeline and of Open-Unmix in PyTorch,
+An independent reference of Spleeter's pipeline, of Open-Unmix and of spotai's own network in PyTorch,
 written from the facts of the architectures.  Weights and input are seeded
 (neural/seeded.py; the C side makes the same bits by tests/golden_weights.h),
 so golden files hold outputs only.
 
-    make_neural.py golden [seeded|unet|pipeline|umx|tail ...]
+    make_neural.py golden [seeded|unet|pipeline|umx|spotai|tail ...]
     make_neural.py weights --stems 4 --size full --format tf --out DIR
     make_neural.py fixtures | check | time
 
@@ -23,7 +23,7 @@ import time
 import numpy as np
 import torch
 
-from neural import check, formats, pipeline, seeded, store, umx, unet
+from neural import check, formats, pipeline, seeded, spotai, store, umx, unet
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLES = 64  # values a layer
@@ -242,6 +242,33 @@ def golden_umx():
     golden.write(os.path.join(HERE, "umx.golden"))
 
 
+def run_spotai(spec, frames, dtype):
+    seen = {}
+    bands, shares = seeded.bands(frames, spec.bands), seeded.shares(frames, spec.bands)
+    seen["mask"] = spotai.estimate(
+        bands, shares, spotai.seeded_weights(spec), spec, dtype, seen.__setitem__
+    )
+    return seen
+
+
+def golden_spotai():
+    """spotai's own network on seeded.bands and seeded.shares: the full one, a tiny one."""
+    golden = store.Golden(
+        "tests/golden/make_neural.py golden spotai",
+        "layers are [channels][frames][bands]; head and mask [stems and channels][frames][bands]",
+    )
+    for label, spec, frames in (("full", spotai.FULL, 128), ("tiny", spotai.TINY, 16)):
+        exact = run_spotai(spec, frames, torch.float64)
+        single = run_spotai(spec, frames, torch.float32)
+        far = np.abs(exact["mask"] - single["mask"]).max()
+        note = "%s: PyTorch float32 is within %.2g of the masks" % (label, far)
+        golden.note(note)
+        print(note)
+        for stage, value in exact.items():
+            golden.sample("%s/%s" % (label, stage), value, 8 * SAMPLES if stage == "mask" else 16)
+    golden.write(os.path.join(HERE, "spotai.golden"))
+
+
 def golden_tail():
     """The accompaniment net of 2 stems: a released end (up3 on), all else seeded; on seeded.patch."""
     released = check.tail(os.environ.get("SPOTAI_SHARED", "../shared"))
@@ -331,6 +358,7 @@ GOLDEN = {
     "unet": golden_unet,
     "pipeline": golden_pipeline,
     "umx": golden_umx,
+    "spotai": golden_spotai,
     "tail": golden_tail,
 }
 

@@ -28,7 +28,10 @@ VECTORS = [
     ("input_scale", 0.125, 0.03125),
     ("output_mean", 1.0, 0.25),
     ("output_scale", 1.0, 0.25),
+    ("prior", 1.0, 0.25),
 ]
+# Of matrices whose numbers belong to a frequency each.
+TABLES = {"scale": (1.0, 0.25), "shift": (0.0, 0.25)}
 OTHER_VECTOR = (0.0, 0.25)
 # Of batch normalisations that prove the folding of statistics.
 MOVED = [("/moving_mean", 0.0, 0.5), ("/moving_variance", 1.0, 0.5)]
@@ -68,10 +71,13 @@ def matrix_scale(name, shape):
     """Half width of a kernel or matrix, so that variance is kept from layer to layer.
 
     Rank 4 is [kh, kw, in, out], or [kh, kw, out, in] of a transposed
-    convolution of stride 2, where a quarter of the taps meet; rank 2 is [out, in].
+    convolution of stride 2, where a quarter of the taps meet, or PyTorch's
+    [out, in, kh, kw]; rank 2 is [out, in].
     """
     if len(shape) == 2:
         return np.sqrt(F32(3) / F32(shape[1]))
+    if name.endswith(".conv.weight"):
+        return np.sqrt(F32(6) / F32(shape[1] * shape[2] * shape[3]))
     if "transpose" in name:
         return np.sqrt(F32(24) / F32(shape[0] * shape[1] * shape[3]))
     scale = np.sqrt(F32(6) / F32(shape[0] * shape[1] * shape[2]))
@@ -90,6 +96,9 @@ def weights(name, shape, moved=False):
     if len(shape) == 0:
         return np.array(SCALAR, F32)
     u = uniform(name, 0, int(np.prod(shape)))
+    if name in TABLES:
+        centre, half = TABLES[name]
+        return (F32(centre) + u * F32(half)).reshape(shape)
     if len(shape) > 1:
         return (u * matrix_scale(name, shape)).reshape(shape)
     centre, half = vector_range(name, moved)
@@ -104,6 +113,20 @@ def patch(frames, bins):
     u = u * u
     level = 5 - 8 * f // bins + np.where((t // 16 + 32 * f // bins + c) % 3 == 0, 2, 0)
     return np.ldexp(u * u, level).astype(F32)
+
+
+def bands(frames, count):
+    """Left, right, middle and side of patch(frames, count), float32 [4][frames][count]."""
+    left, right = patch(frames, count)
+    return np.stack([left, right, F32(0.5) * (left + right), F32(0.5) * np.abs(left - right)])
+
+
+def shares(frames, count):
+    """Float32 [4][frames][count] that sum to 1, one often far larger than the others."""
+    top = hashes("shares", 0, 4 * frames * count) >> np.uint64(40)
+    u = ((top + np.uint64(1)).astype(F32) * F32(2.0**-24)).reshape(4, frames, count)
+    u = u * u * u * u
+    return u / (((u[0] + u[1]) + u[2]) + u[3])
 
 
 BASS = [5357200, 5357200, 6373172, 7151600, 8030000, 8030000, 7151600, 6373172]
