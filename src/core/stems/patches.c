@@ -416,13 +416,15 @@ reserve_rest(SpPatches *p)
 static SpStatus
 drain(SpPatches *p)
 {
-	SpStatus st = reserve_rest(p);
+	SpStatus st = SP_OK;
 
-	if (p->cues != NULL && st == SP_OK)
+	if (p->cues != NULL)
 	{
+		st = reserve_rest(p);
 		sp_cues_finish(p->cues);
-		st = observe_all(p);
 	}
+	if (p->cues != NULL && st == SP_OK)
+		st = observe_all(p);
 	while (st == SP_OK && (p->patches == 0 || (p->patches - 1) * p->advance + p->frames < p->total))
 		st = start_patch(p);
 	if (st == SP_OK)
