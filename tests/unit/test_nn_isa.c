@@ -14,10 +14,15 @@
 #include "core/stems/model.h"
 #include "golden_read.h"
 #include "spleeter_source.h"
+#include "spotai_source.h"
 
 #define FRAMES 512
 #define BINS   1024
 #define VALUES ((size_t) 2 * FRAMES * BINS)
+
+/* Of a patch of spotai's own network: values of a plane, and of a stem's mask. */
+#define PLANE ((size_t) 128 * 512)
+#define MASK  (2 * PLANE)
 
 /* tests/golden/neural/unet.py: the filters of 2stems-tiny */
 static const int tiny[6] = {1, 2, 3, 2, 3, 5};
@@ -56,6 +61,56 @@ sdr(const float *want, const float *got)
 	return 10 * log10(energy / error);
 }
 
+/* spotai's own network: masks[4][2][128][512] of the golden input. */
+static SpStatus
+estimate_masks(SpPrecision precision, const float *rows, float *out)
+{
+	SpotaiSource *source = spotai_source(&spotai_full);
+	SpModelSpec spec = {.architecture = &sp_arch_spotai};
+	float *masks[4] = {out, out + MASK, out + 2 * MASK, out + 3 * MASK};
+	SpModel *model = NULL;
+	SpStatus st = sp_arch_spotai.resolve(&source->source, &spec, NULL);
+
+	if (st == SP_OK)
+		st = sp_model_load(&check_env, &source->source, &spec, precision, 1, &model, NULL);
+	if (st == SP_OK)
+		st = sp_model_estimate_masks(model, 0, rows, 128, masks, NULL);
+	sp_model_free(model);
+	free(source);
+	return st;
+}
+
+static void
+check_masks(void)
+{
+	float *planes = malloc(8 * PLANE * sizeof(float)), *rows = malloc(8 * PLANE * sizeof(float));
+	float *f32 = malloc(4 * MASK * sizeof(float)), *bf16 = malloc(4 * MASK * sizeof(float));
+	double worst = 0;
+	GoldenFile g;
+
+	golden_bands(128, 512, planes);
+	golden_shares(128, 512, planes + 4 * PLANE);
+	for (size_t t = 0; t < 128; t++)
+		for (size_t i = 0; i < 8; i++)
+			memcpy(rows + (t * 8 + i) * 512, planes + i * PLANE + t * 512, 512 * sizeof(float));
+	CHECK(golden_open("tests/golden/spotai.golden", &g));
+	CHECK(golden_find(&g, "full/mask") != NULL);
+	CHECK(estimate_masks(SP_PRECISION_F32, rows, f32) == SP_OK);
+	CHECK_NEAR(golden_distance(golden_find(&g, "full/mask"), f32), 0, 1e-5);
+	if (sp_nn_cpu_runs_bf16())
+	{
+		CHECK(estimate_masks(SP_PRECISION_BF16, rows, bf16) == SP_OK);
+		for (size_t i = 0; i < 4 * MASK; i++)
+			worst = fmax(worst, fabs((double) bf16[i] - f32[i]));
+		CHECK(worst < 0.04);
+	}
+	golden_close(&g);
+	free(planes);
+	free(rows);
+	free(f32);
+	free(bf16);
+}
+
 /* In the process of one instruction set. */
 static int
 run_limited(size_t set)
@@ -88,6 +143,7 @@ run_limited(size_t set)
 	}
 	if (set == 0)
 		CHECK(strcmp(sp_nn_cpu_isa(), "SSE4.1") == 0 && !sp_nn_cpu_runs_bf16());
+	check_masks();
 	printf("# %s: %s, bf16 %s\n", limits[set], sp_nn_cpu_isa(),
 	       st == SP_OK ? "runs" : "is refused");
 	golden_close(&g);

@@ -10,6 +10,7 @@
 #include "golden_read.h"
 #include "spotai_source.h"
 
+#include "core/nn/masknet.h"
 #include "core/stems/architecture.h"
 
 /* Transforms that are as short as 32 bands need them. */
@@ -371,7 +372,7 @@ count_down(void *arg)
 	return --*(int *) arg < 0;
 }
 
-/* Asked after each of seven layers. */
+/* Asked after each of seven layers, and nothing is allocated. */
 static void
 test_stop(void)
 {
@@ -386,14 +387,63 @@ test_stop(void)
 		int left = polls;
 		SpStop stop = {count_down, &left};
 
+		check_allocs_left = 0;
 		CHECK(sp_arch_spotai.masks->estimate(net, 0, rows, 16, masks, &stop) ==
 		      (polls < 7 ? SP_ERR_CANCELED : SP_OK));
+		check_allocs_left = -1;
 	}
 	sp_arch_spotai.unload(net);
 	sp_arch_spotai.unload(NULL);
 	sp_nn_free(nn);
 	free(rows);
 	free(out);
+}
+
+/* Shapes that no network has, and levels that this one has not. */
+static void
+test_shapes(void)
+{
+	static const float zeros[4 * 9 * 9] = {0};
+	const SpMaskNetShape good = {4, 4, 1, 1, 2, {1, 1}};
+	SpMaskNetConv conv = {3, zeros, zeros, NULL, NULL}, even = {2, zeros, zeros, NULL, NULL};
+	SpMaskNetAcross across = {1, zeros, zeros, zeros, zeros};
+	SpMaskNetShape bad[8];
+	SpMaskNet *net = NULL;
+	SpNn *nn = NULL;
+
+	for (size_t i = 0; i < 8; i++)
+		bad[i] = good;
+	bad[0].frames = 6;
+	bad[1].bands = 0;
+	bad[2].in_channels = 0;
+	bad[3].out_channels = -1;
+	bad[4].levels = 0;
+	bad[5].levels = SP_MASKNET_MAX_LEVELS + 1;
+	bad[6].channels[1] = 0;
+	bad[7].channels[0] = 1 << 20;
+	CHECK(sp_nn_new(&check_env, SP_PRECISION_F32, 1, &nn) == SP_OK);
+	for (size_t i = 0; i < 8; i++)
+		CHECK(sp_masknet_new(nn, &bad[i], &net) == SP_ERR_BAD_ARG && net == NULL);
+	CHECK(sp_masknet_new(nn, &good, &net) == SP_OK);
+	for (int level = -1; level <= 2; level += 3)
+	{
+		CHECK(sp_masknet_set_down(net, level, &conv) == SP_ERR_BAD_ARG);
+		CHECK(sp_masknet_add_conv(net, level, &conv) == SP_ERR_BAD_ARG);
+		CHECK(sp_masknet_add_across(net, level, &across) == SP_ERR_BAD_ARG);
+		CHECK(sp_masknet_set_up(net, level, &conv) == SP_ERR_BAD_ARG);
+	}
+	CHECK(sp_masknet_set_up(net, 1, &conv) == SP_ERR_BAD_ARG);
+	CHECK(sp_masknet_set_down(net, 0, &even) == SP_ERR_BAD_ARG);
+	CHECK(sp_masknet_set_down(net, 0, &conv) == SP_OK);
+	CHECK(sp_masknet_set_down(net, 0, &conv) == SP_ERR_BAD_ARG);
+	for (int i = 0; i < SP_MASKNET_MAX_STAGES; i++)
+		CHECK(sp_masknet_add_conv(net, 0, &conv) == SP_OK);
+	CHECK(sp_masknet_add_conv(net, 0, &conv) == SP_ERR_BAD_ARG);
+	CHECK(sp_masknet_add_across(net, 0, &across) == SP_ERR_BAD_ARG);
+	sp_masknet_free(net);
+	sp_masknet_free(NULL);
+	sp_masknet_room_free(NULL);
+	sp_nn_free(nn);
 }
 
 /* Memory ends at each allocation in turn; the sanitizer sees what leaks. */
@@ -448,6 +498,7 @@ main(void)
 	test_spec();
 	test_bad_bands();
 	test_stop();
+	test_shapes();
 	test_no_memory(SP_PRECISION_F32);
 	if (sp_nn_cpu_runs_bf16())
 		test_no_memory(SP_PRECISION_BF16);

@@ -233,10 +233,12 @@ sp_masknet_add_across(SpMaskNet *net, int level, const SpMaskNetAcross *a)
 
 /*
  * PyTorch's pixel shuffle takes pixel (i, j) of channel c from output 4 c + 2 i + j.
- * Here the channels of a pixel lie side by side, 2 i + j first.
+ * Here the two rows i lie side by side; in each of them either the channels of a pixel
+ * do, which is how images lie, or the pixels of a channel, for who wants planes.
  */
 static SpStatus
-shuffled_conv(SpMaskNet *net, const SpConvShape *shape, const SpMaskNetConv *conv, SpLayer **out)
+shuffled_conv(SpMaskNet *net, const SpConvShape *shape, const SpMaskNetConv *conv, bool planes,
+              SpLayer **out)
 {
 	const SpEnv *env = sp_nn_env(net->nn);
 	size_t outs = (size_t) shape->out_channels, channels = outs / 4;
@@ -247,7 +249,8 @@ shuffled_conv(SpMaskNet *net, const SpConvShape *shape, const SpMaskNetConv *con
 
 	for (size_t o = 0; o < outs && st == SP_OK; o++)
 	{
-		size_t to = o % 4 * channels + o / 4;
+		size_t c = o / 4, i = o / 2 % 2, j = o % 2;
+		size_t to = 2 * i * channels + (planes ? 2 * c + j : j * channels + c);
 
 		memcpy(weights + to * taps, conv->weights + o * taps, taps * sizeof(float));
 		bias[to] = conv->bias[o];
@@ -270,7 +273,7 @@ sp_masknet_set_up(SpMaskNet *net, int level, const SpMaskNetConv *conv)
 	    conv->kernel % 2 == 0)
 		return SP_ERR_BAD_ARG;
 	shape = conv_shape(net, level + 1, conv->kernel, 1, channels[level + 1], 4 * channels[level]);
-	st = shuffled_conv(net, &shape, conv, &net->up[level].conv);
+	st = shuffled_conv(net, &shape, conv, false, &net->up[level].conv);
 	return st != SP_OK ? st : set_norm(net, conv, channels[level], &net->up[level]);
 }
 
@@ -283,7 +286,7 @@ sp_masknet_set_head(SpMaskNet *net, const SpMaskNetConv *conv)
 	if (net->head.conv != NULL || conv->kernel % 2 == 0)
 		return SP_ERR_BAD_ARG;
 	shape.elements_out = false;
-	return shuffled_conv(net, &shape, conv, &net->head.conv);
+	return shuffled_conv(net, &shape, conv, true, &net->head.conv);
 }
 
 /* --- rooms ------------------------------------------------------------------- */

@@ -75,7 +75,7 @@ void *sp_masknet_input(SpMaskNetRoom *room);
 
 /*
  * The logits of what is in the room, which stay there until it runs again, of
- * each pair of frames and pair of bands: [frames / 2][bands / 2][2][2][out_channels].
+ * each pair of frames and pair of bands, frames first: [frames / 2][bands / 2][2][out_channels][2].
  * stop, which may be NULL, is asked after each layer: SP_ERR_CANCELED.
  */
 SpStatus sp_masknet_run(const SpMaskNet *net, SpMaskNetRoom *room, int worker, const float **logits,

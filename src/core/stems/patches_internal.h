@@ -59,9 +59,9 @@ struct SpPatches
 	SpFeed *feed;
 	SpEm *em;       /* NULL without Wiener filter */
 	float *spectra; /* ring: [capacity][2][2 * stride] */
-	float *mix[2];  /* what networks see, of this patch and of the one before: magnitudes */
-	/* [2][frames][columns], or rows [frames][row] */
-	float *frame; /* [fft_size] */
+	/* what networks see, of this patch and of the one before: magnitudes */
+	float *mix[2]; /* [2][frames][columns], or rows [frames][row] */
+	float *frame;  /* [fft_size] */
 
 	/* Of an architecture that makes masks; else NULL. */
 	const SpMaskMethods *masks;

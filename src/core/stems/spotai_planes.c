@@ -281,13 +281,23 @@ weigh(const float *restrict share, float prior, float *restrict out, size_t n)
 		out[i] = prior * sp_log(share[i] + SHARE_FLOOR);
 }
 
-/* One logit of each band of a frame, with its prior; in[bands / 2][2][2][SP_SPOTAI_LOGITS]. */
+/*
+ * The logits of one frame of a pair, in[bands / 2][2][SP_SPOTAI_LOGITS][2] with only the
+ * first of the two, into planes.  Moved by pairs, which is twice as fast as one by one.
+ */
 SP_CLONES static void
-pick(const float *restrict in, const float *restrict prior, float *restrict out, size_t bands)
+pick(const float *restrict in, float *const *out, size_t bands)
 {
-	for (size_t x = 0; x < bands / 2; x++)
-		for (size_t odd = 0; odd < 2; odd++)
-			out[2 * x + odd] = prior[2 * x + odd] + in[(4 * x + odd) * SP_SPOTAI_LOGITS];
+	for (size_t x = 0; x < bands; x += 2)
+		for (size_t k = 0; k < SP_SPOTAI_LOGITS; k++)
+			memcpy(out[k] + x, in + 2 * (x * SP_SPOTAI_LOGITS + k), 2 * sizeof(float));
+}
+
+SP_CLONES static void
+add(float *restrict out, const float *restrict prior, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] += prior[i];
 }
 
 void
@@ -300,20 +310,24 @@ sp_planes_masks(const SpPlanes *p, const float *rows, size_t count, const float 
 	for (size_t t = 0; t < p->cfg.frames; t++)
 	{
 		const float *shares = row_of(p, rows, count, t) + HEARD * bands;
-		const float *in = logits + (t / 2 * bands + t % 2) * 2 * SP_SPOTAI_LOGITS;
+		float *planes[SP_SPOTAI_LOGITS];
 
+		for (size_t k = 0; k < SP_SPOTAI_LOGITS; k++)
+			planes[k] = masks[k / 2] + (k % 2 * p->cfg.frames + t) * bands;
+		pick(logits + (t / 2 * bands + t % 2) * 2 * SP_SPOTAI_LOGITS, planes, bands);
 		for (size_t s = 0; s < STEMS; s++)
-			weigh(shares + s * bands, prior[s], room + s * bands, bands);
+		{
+			weigh(shares + s * bands, prior[s], room, bands);
+			add(planes[2 * s], room, bands);
+			add(planes[2 * s + 1], room, bands);
+		}
 		for (size_t c = 0; c < 2; c++)
 		{
-			float *out[STEMS];
+			float *stems[STEMS];
 
 			for (size_t s = 0; s < STEMS; s++)
-			{
-				out[s] = masks[s] + (c * p->cfg.frames + t) * bands;
-				pick(in + 2 * s + c, room + s * bands, out[s], bands);
-			}
-			sp_softmax(out, STEMS, bands);
+				stems[s] = planes[2 * s + c];
+			sp_softmax(stems, STEMS, bands);
 		}
 	}
 }

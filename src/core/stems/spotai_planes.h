@@ -55,7 +55,7 @@ void sp_planes_fill(const SpPlanes *p, const float *rows, size_t count, float *r
 
 /*
  * masks[stem][2][frames][bands], of the same rows and
- * logits[frames / 2][bands / 2][2][2][SP_SPOTAI_LOGITS], stems before channels.
+ * logits[frames / 2][bands / 2][2][SP_SPOTAI_LOGITS][2], stems before channels.
  */
 void sp_planes_masks(const SpPlanes *p, const float *rows, size_t count, const float *logits,
                      float *room, float *const *masks);
