@@ -365,6 +365,7 @@ static const SpMaskMethods mask_methods = {
 const SpArchitecture sp_arch_spotai = {
 	.name = "spotai",
 	.title = "spotai's own U-Net, which refines the built-in method",
+	.folds = true,
 	.recognises = sp_spotai_recognises,
 	.resolve = resolve,
 	.load = load,
