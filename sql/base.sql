@@ -84,6 +84,27 @@ SELECT count(*) AS installed FROM spotai.model;
 SELECT spotai.model_drop('spotai-base');
 SELECT DISTINCT model FROM spotai.separate(:'track', 4, 'spotai-base');
 
+-- weights that are missing, damaged or of another model: an error that names them, and another way
+SELECT spotai.model_drop('spotai-base');
+SET spotai.model_base_file = '/nowhere/spotai-base.safetensors';
+\x on
+SELECT (pg_temp.failure(format($$ SELECT * FROM spotai.separate(%L, 4) $$, :'track'))).*;
+SELECT (pg_temp.failure(format($$ SELECT * FROM spotai.separate(%L, 2, 'spotai-base') $$, :'track'))).*;
+\x off
+SELECT DISTINCT model FROM spotai.separate(:'track', 4, 'classical');
+SELECT set_config('spotai.model_base_file', :'models' || 'tiny-4stems.safetensors', false) IS NOT NULL AS another;
+SELECT (pg_temp.failure('SELECT spotai.model_install_base()')).code;
+SELECT set_config('spotai.model_base_file', :'models' || 'tiny-2stems.tar.gz', false) IS NOT NULL AS another;
+SELECT (pg_temp.failure('SELECT spotai.model_install_base()')).code;
+-- migrate() goes on without them
+\set VERBOSITY terse
+SET spotai.model_base_file = '/nowhere/spotai-base.safetensors';
+CALL spotai.migrate();
+\set VERBOSITY default
+RESET spotai.model_base_file;
+CALL spotai.migrate();
+SELECT count(*) AS installed FROM spotai.model;
+
 -- damaged numbers are noticed before they are used
 SET spotai.nn_keep_model = off;
 UPDATE spotai.model_chunk SET data = set_byte(data, 7, get_byte(data, 7) # 1) WHERE tensor = 3 AND seq = 0;

@@ -103,6 +103,9 @@ extern bool sp_model_import_shipped(const char *path, const char *name);
 
 /* ---- model_base.c ---- */
 
+/* Define the setting of the default model's file; called once from _PG_init. */
+extern void sp_model_base_init(void);
+
 /* Install SP_MODEL_BASE unless the tenant has it; true when it was not there. */
 extern bool sp_model_ensure_base(void);
 

@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 
 #include "pg/model.h"
 #include "pg/seam.h"
@@ -23,16 +24,32 @@
 
 SPOTAI_FUNCTION(spotai_model_install_base);
 
-/* Where `make install` puts it; raises 58P01 when it is not there. */
+/* Weights instead of those that came with the extension; empty: those. */
+static char *base_file = NULL;
+
+void
+sp_model_base_init(void)
+{
+	DefineCustomStringVariable(
+		"spotai.model_base_file", "File of the weights of spotai-base, the default model.",
+		"Empty means the file that was installed with the extension.  It is read when a tenant "
+		"first needs the model, and by spotai.migrate().",
+		&base_file, "", PGC_SUSET, 0, NULL, NULL, NULL);
+}
+
+/* Where `make install` puts it, unless told otherwise; raises 58P01 when it is not there. */
 static char *
 base_path(void)
 {
 	char share[MAXPGPATH];
-	char *path;
+	char *path = base_file;
 	struct stat st;
 
-	get_share_path(my_exec_path, share);
-	path = psprintf("%s/extension/%s.safetensors", share, SP_MODEL_BASE);
+	if (path == NULL || path[0] == '\0')
+	{
+		get_share_path(my_exec_path, share);
+		path = psprintf("%s/extension/%s.safetensors", share, SP_MODEL_BASE);
+	}
 	if (stat(path, &st) != 0)
 		ereport(ERROR, (errcode_for_file_access(),
 		                errmsg("the weights of model \"%s\" cannot be read: %m", SP_MODEL_BASE),

@@ -78,6 +78,7 @@ sp_model_init(void)
 	                         "Largest weights of a model that are accepted, after unpacking.",
 	                         "Applies to new models only.", &model_max_bytes, model_max_bytes, 1,
 	                         1e15, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
+	sp_model_base_init();
 }
 
 /* ---- arguments ---- */
