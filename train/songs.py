@@ -1,8 +1,8 @@
 """train/songs.py: four stems of seeded synthetic songs, and of the real album at several speeds.
 
 A song is a folder of vocals.wav, drums.wav, bass.wav, other.wav (44.1 kHz, two
-channels, 16 bits, of one length) and song.json; of album songs without a
-labelled bass only vocals and drums are written, since their bass hides in other.
+channels, 16 bits, of one length) and song.json; album songs without a labelled
+bass have rest.wav, which is both, in the place of bass.wav and other.wav.
 The same seed, material, soundfonts and library versions give the same bytes.
 
     nice python3 -m train.songs --material DIR --melodies DIR --out DIR --first 0 --count 100
@@ -70,10 +70,11 @@ def album_songs(material):
 def album(material, out):
     """All songs at all speeds."""
     for song, paths in sorted(album_songs(material).items()):
-        labelled = audio.STEMS if "bass" in paths else ("vocals", "drums")
+        if "bass" not in paths:
+            paths["rest"] = paths.pop("other")
         for fast, slow in SPEEDS:
             stems = {}
-            for stem in labelled:
+            for stem in sorted(paths):
                 x, rate = soundfile.read(paths[stem], dtype="float32", always_2d=True)
                 up, down = audio.RATE * slow, rate * fast
                 common = np.gcd(up, down)
