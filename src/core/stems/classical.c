@@ -8,19 +8,13 @@
  */
 #include "core/stems/classical.h"
 
-#include "core/dsp/median.h"
 #include "core/stems/classical_internal.h"
 
 /* Frame length: the power of two nearest to it is 4096 at 44.1 and 48 kHz. */
 #define FRAME_S 0.093
 
-/* How far similar frames are sought on each side; 8 s: -0.1 dB in the mean, -0.3 on one song. */
-#define WINDOW_S 20.0
-/* ... and how far at high sample rates, where a second costs more memory. */
+/* How much the window of the cues may cost, at high sample rates, where a second costs more. */
 #define WINDOW_BYTES (80u << 20)
-
-/* Decision delay of the pitch; 0.25, 0.5 and 1 s measured alike. */
-#define PITCH_LAG_S 0.4
 
 static const SpStemPlan two_stems = {{"vocals", "accompaniment", NULL},
                                      {SP_SOURCE_BIT(SP_VOICE), SP_SOURCE_BIT(SP_DRUMS) |
@@ -97,17 +91,11 @@ free_all(SpSeparator *base)
 
 	sp_stft_free(s->stft);
 	sp_feed_free(s->feed);
-	sp_repet_free(s->repet);
-	sp_voice_free(s->voice);
-	sp_pitch_free(s->pitch);
-	sp_layers_free(s->layers);
+	sp_cues_free(s->cues);
 	sp_wiener_free(s->wiener);
 	for (int i = 0; i < s->cfg.stems; i++)
 		sp_outlet_free(s->outlets[i]);
 	sp_free(s->env, s->frame);
-	sp_free(s->env, s->tracked);
-	sp_free(s->env, s->comb);
-	sp_free(s->env, s->shares);
 	sp_free(s->env, s->spectra);
 	sp_free(s->env, s->levels);
 	sp_free(s->env, s->parts);
@@ -155,6 +143,7 @@ finish(SpSeparator *base)
 		s->status = sp_classical_advance(s);
 	}
 	s->finished = true;
+	sp_cues_finish(s->cues);
 	if (s->status == SP_OK)
 		s->status = sp_classical_advance(s);
 	return s->status;
@@ -176,84 +165,69 @@ pull(SpSeparator *base, float *const *out, size_t max_frames)
 static void
 set_sizes(SpClassical *s)
 {
-	double frame_s;
-
 	s->fft_size = sp_stft_size_for(s->cfg.sample_rate, FRAME_S);
 	s->hop = s->fft_size / SP_STFT_OVERLAP;
 	s->bins = sp_stft_bins(s->stft);
 	s->stride = sp_stft_stride(s->stft);
-	frame_s = (double) s->hop / s->cfg.sample_rate;
-	s->lag = (size_t) (PITCH_LAG_S / frame_s);
-	s->window = window_frames(s, frame_s);
 }
 
 /*
- * What a frame of the window costs: two rows of the ring, a hop of the feed
- * and, when the song ends, a hop of every stem's queue.  A row must live until
- * the last stage has used it, hence the least window.
+ * What a frame of the window costs: its part of the cues, a hop of the feed
+ * and, when the song ends, a hop of every stem's queue.
  */
 static size_t
 window_frames(const SpClassical *s, double frame_s)
 {
-	size_t floats = 2 * s->stride + s->hop * (size_t) s->cfg.channels * (size_t) (1 + s->cfg.stems);
-	size_t affordable = WINDOW_BYTES / (floats * sizeof(float));
-	size_t wanted = (size_t) (WINDOW_S / frame_s);
-	size_t least = s->lag + SP_MEDIAN_MAX_ROWS;
+	size_t channels = (size_t) s->cfg.channels;
+	size_t samples = s->hop * channels * (size_t) (1 + s->cfg.stems);
+	size_t bytes = sp_cues_frame_bytes(channels, s->stride) + samples * sizeof(float);
+	size_t wanted = (size_t) (SP_CUES_WINDOW_S / frame_s);
 
-	if (affordable < wanted)
-		wanted = affordable;
-	return wanted > least ? wanted : least;
+	return WINDOW_BYTES / bytes < wanted ? WINDOW_BYTES / bytes : wanted;
 }
 
 static SpStatus
 make_stages(SpClassical *s)
 {
-	double bin_hz, frame_s;
-	SpRepetConfig repet;
+	size_t channels = (size_t) s->cfg.channels;
+	SpCuesConfig cues;
 	SpWienerConfig wiener;
 	SpStatus st = sp_stft_new(s->env, sp_stft_size_for(s->cfg.sample_rate, FRAME_S), &s->stft);
 
 	if (st != SP_OK)
 		return st;
 	set_sizes(s);
-	bin_hz = (double) s->cfg.sample_rate / (double) s->fft_size;
-	frame_s = (double) s->hop / s->cfg.sample_rate;
-	repet = (SpRepetConfig){s->bins, s->stride, bin_hz, frame_s, s->window};
-	wiener = (SpWienerConfig){(size_t) s->cfg.channels, s->sources, s->bins, s->stride, frame_s};
-	st = sp_repet_new(s->env, &repet, &s->repet);
-	if (st == SP_OK)
-		st = sp_voice_new(s->env, s->bins, bin_hz, &s->voice);
-	if (st == SP_OK)
-		st = sp_pitch_new(s->env, s->bins, bin_hz, s->lag, &s->pitch);
-	if (st == SP_OK)
-		st = sp_layers_new(s->env, s->bins, s->stride, bin_hz, frame_s, &s->layers);
+	cues = (SpCuesConfig){.channels = channels,
+	                      .sources = s->sources,
+	                      .bins = s->bins,
+	                      .stride = s->stride,
+	                      .bin_hz = (double) s->cfg.sample_rate / (double) s->fft_size,
+	                      .frame_s = (double) s->hop / s->cfg.sample_rate};
+	cues.window = window_frames(s, cues.frame_s);
+	wiener = (SpWienerConfig){channels, s->sources, s->bins, s->stride, cues.frame_s};
+	st = sp_cues_new(s->env, &cues, &s->cues);
 	if (st == SP_OK)
 		st = sp_wiener_new(s->env, &wiener, &s->wiener);
-	if (st == SP_OK)
-		s->half = sp_layers_half(s->layers);
 	for (int i = 0; st == SP_OK && i < s->cfg.stems; i++)
-		st = sp_outlet_new(s->env, (size_t) s->cfg.channels, s->fft_size, s->hop, &s->outlets[i]);
+		st = sp_outlet_new(s->env, channels, s->fft_size, s->hop, &s->outlets[i]);
 	return st;
 }
 
+/* The feed keeps samples until their frame is parted, since spectra are computed twice. */
 static SpStatus
 make_buffers(SpClassical *s)
 {
 	size_t channels = (size_t) s->cfg.channels;
-	size_t delay = s->window + s->lag + s->half + 4;
-	SpStatus st = sp_feed_new(s->env, channels, s->fft_size, s->hop, delay * s->hop, &s->feed);
+	size_t keep = (sp_cues_delay(s->cues) + 4) * s->hop;
+	SpStatus st = sp_feed_new(s->env, channels, s->fft_size, s->hop, keep, &s->feed);
 
 	if (st != SP_OK)
 		return st;
 	s->frame = sp_alloc(s->env, s->fft_size, sizeof(float));
-	s->tracked = sp_calloc(s->env, s->stride, sizeof(float));
-	s->comb = sp_calloc(s->env, s->stride, sizeof(float));
-	s->shares = sp_calloc(s->env, (s->lag + s->half + 1) * s->stride, sizeof(float));
-	s->spectra = sp_calloc(s->env, (s->half + 1) * channels * 2 * s->stride, sizeof(float));
+	s->spectra = sp_calloc(s->env, channels * 2 * s->stride, sizeof(float));
 	s->levels = sp_calloc(s->env, s->sources * s->stride, sizeof(float));
 	s->parts = sp_calloc(s->env, s->sources * channels * 2 * s->stride, sizeof(float));
-	if (s->frame == NULL || s->tracked == NULL || s->comb == NULL || s->shares == NULL ||
-	    s->spectra == NULL || s->levels == NULL || s->parts == NULL)
+	if (s->frame == NULL || s->spectra == NULL || s->levels == NULL || s->parts == NULL)
 		return SP_ERR_NO_MEMORY;
 	return SP_OK;
 }

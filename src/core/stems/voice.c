@@ -25,6 +25,9 @@
 /* Between the teeth of the comb this much is kept: consonants and breath have no pitch. */
 #define UNPITCHED 0.4f
 
+/* A bin that stands in the centre, in the bytes of sp_voice_place. */
+#define CENTRE 255.0f
+
 /* Below -180 dBFS nothing is heard; keeps quotients of silence finite. */
 #define TINY 1e-9f
 
@@ -45,8 +48,9 @@ static void first_share(float *restrict share, float *restrict voice,
                         const float *restrict magnitude, const float *restrict above,
                         const float *restrict level, const float *restrict high_pass, size_t n);
 static void apply_comb(float *restrict share, const float *restrict comb, size_t n);
-static void apply_centre(float *restrict share, const float *restrict left,
-                         const float *restrict right, size_t stride, size_t n);
+static void take_centre(uint8_t *restrict centre, const float *restrict left,
+                        const float *restrict right, size_t stride, size_t n);
+static void apply_centre(float *restrict share, const uint8_t *restrict centre, size_t n);
 
 SpStatus
 sp_voice_new(const SpEnv *env, size_t bins, double bin_hz, SpVoice **out)
@@ -104,12 +108,18 @@ sp_voice_first(SpVoice *v, const float *magnitude, const float *background, floa
 }
 
 void
-sp_voice_final(const SpVoice *v, float *share, const float *comb, const float *left,
-               const float *right, size_t stride)
+sp_voice_place(const SpVoice *v, const float *left, const float *right, size_t stride,
+               uint8_t *centre)
+{
+	take_centre(centre, left, right, stride, v->bins);
+}
+
+void
+sp_voice_final(const SpVoice *v, float *share, const float *comb, const uint8_t *centre)
 {
 	apply_comb(share, comb, v->bins);
-	if (right != NULL)
-		apply_centre(share, left, right, stride, v->bins);
+	if (centre != NULL)
+		apply_centre(share, centre, v->bins);
 }
 
 SP_CLONES static void
@@ -154,10 +164,11 @@ apply_comb(float *restrict share, const float *restrict comb, size_t n)
  * Lead voices are mixed to the centre.  2 Re(L R*) / (|L|^2 + |R|^2) is 1
  * there, 0 at a side or in quadrature; its root, because reverberation and
  * doubling spread a voice (first power: +0.1 dB on two songs, -0.1 on others).
+ * In steps of 1/255: an error of the share of -54 dB.
  */
 SP_CLONES static void
-apply_centre(float *restrict share, const float *restrict left, const float *restrict right,
-             size_t stride, size_t n)
+take_centre(uint8_t *restrict centre, const float *restrict left, const float *restrict right,
+            size_t stride, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 	{
@@ -165,10 +176,17 @@ apply_centre(float *restrict share, const float *restrict left, const float *res
 		float rr = right[i], ri = right[stride + i];
 		float common = 2.0f * (lr * rr + li * ri);
 		float power = lr * lr + li * li + rr * rr + ri * ri;
-		float centre = common / (power + TINY * TINY);
+		float x = common / (power + TINY * TINY);
 
-		centre = centre > 0.0f ? centre : 0.0f;
-		centre = centre < 1.0f ? centre : 1.0f;
-		share[i] *= sqrtf(centre);
+		x = x > 0.0f ? x : 0.0f;
+		x = x < 1.0f ? x : 1.0f;
+		centre[i] = (uint8_t) (int32_t) (sqrtf(x) * CENTRE + 0.5f);
 	}
+}
+
+SP_CLONES static void
+apply_centre(float *restrict share, const uint8_t *restrict centre, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		share[i] *= (float) (int32_t) centre[i] * (1.0f / CENTRE);
 }

@@ -26,10 +26,13 @@ void sp_voice_first(SpVoice *v, const float *magnitude, const float *background,
                     float *voice);
 
 /*
- * Refines share[bins] in place by comb[bins] in [0, 1].  left and right are
- * spectra (see stft.h) with this stride; right is NULL for mono.
+ * centre[bins]: how much of a bin the centre may hold, 0 to 255.  left and
+ * right are spectra (see stft.h) with this stride.
  */
-void sp_voice_final(const SpVoice *v, float *share, const float *comb, const float *left,
-                    const float *right, size_t stride);
+void sp_voice_place(const SpVoice *v, const float *left, const float *right, size_t stride,
+                    uint8_t *centre);
+
+/* Refines share[bins] in place by comb[bins] in [0, 1] and centre[bins], which is NULL for mono. */
+void sp_voice_final(const SpVoice *v, float *share, const float *comb, const uint8_t *centre);
 
 #endif /* SP_VOICE_H */
