@@ -37,7 +37,7 @@ LOUD_VOICE = 0.25  # as in karaoke recordings
 COMPRESSED, CLIPPED = 0.4, 0.12  # the mix
 TOGETHER = 0.1  # all stems in one room: a concert
 
-MEAN_GAIN_DB = {"vocals": 1.0, "drums": 1.0, "bass": -1.0, "other": 1.0}
+MEAN_GAIN_DB = {"vocals": 0.0, "drums": 1.0, "bass": -1.0, "other": 1.0}
 GAIN_DEVIATION_DB = 4.0
 LOUD_VOICE_DB = (3.0, 9.0)
 SPEEDS = (0.85, 1.18)  # of voices from elsewhere, whose pitch and size follow
@@ -60,13 +60,12 @@ class Song(NamedTuple):
 class Library:
     """Songs on disk; excerpts are read as they are needed, so memory does not grow with songs."""
 
-    def __init__(self, folders, choose=lambda name: True):
+    def __init__(self, folders):
         self.songs = []
         for folder in folders:
             for notes in sorted(pathlib.Path(folder).glob("*/song.json")):
-                if choose(notes.parent.name):
-                    json.loads(notes.read_text())  # a damaged song is found now, not at night
-                    self.songs.append(self._song(notes.parent))
+                json.loads(notes.read_text())  # a damaged song is found now, not at night
+                self.songs.append(self._song(notes.parent))
         self.having = {s: [g for g in self.songs if s in g.stems] for s in audio.STEMS}
         lacking = [s for s in audio.STEMS if not self.having[s]]
         if lacking:
@@ -83,10 +82,9 @@ class Library:
     def backing(self, rng):
         """A song whose drums, bass and other play together, or None."""
         kind = rng.random()
-        album = kind < ALBUM_BACKING
-        songs = [s for s in self.songs if s.album == album]
-        if kind >= ALBUM_BACKING + SONG_BACKING or not songs:
+        if kind >= ALBUM_BACKING + SONG_BACKING:
             return None
+        songs = [s for s in self.songs if s.album == (kind < ALBUM_BACKING)] or self.songs
         return rng.choices(songs, [song.samples for song in songs])[0]
 
     def elsewhere(self, stem, rng):

@@ -129,14 +129,8 @@ def main():
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", default="training")
-    parser.add_argument("--without", default="-", help="leave out songs whose name has this")
-    parser.add_argument("--only", default="", help="take songs whose name has this")
     args = parser.parse_args()
-
-    def choose(name):
-        return args.only in name and args.without not in name
-
-    library = mixing.Library(args.songs, choose)
+    library = mixing.Library(args.songs)
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.time()
     for number in range(args.first, args.first + args.count):
