@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from . import audio, bands, networks, patches, validation
+from . import audio, bands, memory, networks, patches, validation
 
 RATE = 1.5e-3  # of Adam
 WARM_UP = 200  # steps
@@ -193,6 +193,7 @@ def arguments():
 
 def main():
     args = arguments()
+    memory.keep()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     run = Run(args)

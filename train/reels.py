@@ -27,7 +27,7 @@ import time
 import numpy as np
 from scipy import fft
 
-from . import audio, bands, effects, mixing, native
+from . import audio, bands, effects, memory, mixing, native
 
 FRAMES = 1032  # 24 s
 CHUNK = 43  # frames at once: their spectra stay in the cache
@@ -130,6 +130,7 @@ def main():
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", default="training")
     args = parser.parse_args()
+    memory.keep()
     library = mixing.Library(args.songs)
     args.out.mkdir(parents=True, exist_ok=True)
     began = time.time()
