@@ -22,6 +22,7 @@ import os
 import pathlib
 import shutil
 import signal
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -90,6 +91,7 @@ class Run:
     def save(self):
         """Replaces files at once, so that a kill leaves the old or the new one."""
         state = {"settings": self.settings(), "step": self.step, "seconds": self.seconds}
+        state |= {"command": "python3 -m train.fit " + " ".join(sys.argv[1:])}
         state |= {"decay_from": self.decay_from, "net": self.net.state_dict()}
         state |= {"average": self.average.state_dict(), "optimiser": self.optimiser.state_dict()}
         for content, path in ((state["average"], self.args.out / "average.pt"), (state, self.path)):

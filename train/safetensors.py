@@ -33,7 +33,8 @@ def halves(state):
     """Parameters in f16; one that does not fit is an error, not an infinity."""
     out = {}
     for name, tensor in state.items():
-        array = tensor.cpu().float().numpy().astype(np.float16)
+        with np.errstate(over="ignore"):
+            array = tensor.cpu().float().numpy().astype(np.float16)
         if not np.isfinite(array).all():
             raise SystemExit("%s does not fit into f16" % name)
         out[name] = array
