@@ -89,7 +89,8 @@ def card(state, history, args, weights):
     lines += ["![curve](%s.svg)" % weights.stem, ""]
     lines += ["Mean over mixtures of held-out songs and singers, in the bands of the network:", ""]
     lines += [*table(history[-1]), "", "## Material", "", *hashes(args.manifest), ""]
-    lines += ["SHA-256 of the manifest, which has every file: `%s`" % material.sha256(args.manifest)]
+    manifest = material.sha256(args.manifest)
+    lines += ["SHA-256 of the manifest, which has every file: `%s`" % manifest]
     lines += ["", "SHA-256 of the weights: `%s`" % material.sha256(weights)]
     return "\n".join(lines) + "\n"
 

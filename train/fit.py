@@ -128,7 +128,8 @@ class Run:
             mean.lerp_(now, 1 - keep)
 
     def finished(self):
-        return self.decay_from is not None and self.step >= self.decay_from + self.args.decay
+        decayed = self.decay_from is not None and self.step >= self.decay_from + self.args.decay
+        return decayed or self.step >= self.args.steps
 
 
 def report(run, trained, held_out, classical):
@@ -189,6 +190,7 @@ def arguments():
     parser.add_argument("--every", type=int, default=1000, help="steps between validations")
     parser.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop then")
+    parser.add_argument("--steps", type=float, default=math.inf, help="stop there")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 

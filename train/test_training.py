@@ -200,7 +200,7 @@ def test_networks(_folder, _library):
 def arguments(folder, out, **more):
     fixed = {"reels": folder / "reels", "validation": folder / "reels", "out": folder / out}
     fixed |= {"variant": "frequency", "begin": None, "decay": None, "batch": 2, "log_weight": 0.06}
-    fixed |= {"seed": 1, "every": 4, "save": 100, "minutes": 1e9, "threads": 1}
+    fixed |= {"seed": 1, "every": 4, "save": 100, "minutes": 1e9, "steps": 1e9, "threads": 1}
     fixed["out"].mkdir(exist_ok=True)
     return argparse.Namespace(**fixed | more)
 

@@ -54,7 +54,8 @@ class Tally:
         heard = energy > HEARD * self.mix
         if self.joined:
             heard[2:4] = False  # other is not what it is elsewhere
-        return np.where(heard, 10 * np.log10(np.maximum(energy, 1e-9) / np.maximum(error, 1e-9)), np.nan)
+        ratio = np.maximum(energy, 1e-9) / np.maximum(error, 1e-9)
+        return np.where(heard, 10 * np.log10(ratio), np.nan)
 
 
 def prior(batch):
