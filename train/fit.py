@@ -28,30 +28,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from . import audio, bands, memory, networks, patches, validation
+from . import audio, losses, memory, networks, patches, validation
 
 RATE = 1.5e-3  # of Adam
 WARM_UP = 200  # steps
 EMA_HALF_LIFE = 500  # steps, or a tenth of the run so far if that is shorter
 CLIP_NORM = 2.0
-STEM_WEIGHTS = torch.tensor([1.5, 1.0, 1.0, 1.0])  # vocals are the hardest and the most wanted
-LOG_WEIGHT = 0.06  # of the logarithm of the energy of error, against its mean magnitude
-LOG_FLOOR = 3e-3  # -25 dB of the mix: better is not rewarded
 LONGEST_STEP = 3.0  # s; a step that took longer was stopped by somebody, and counts as this
-
-
-def losses(masks, batch, log_weight):
-    """By stem [4]: error of band magnitudes, amplitudes weighted by the root of a band's bins."""
-    width = torch.tensor(bands.WIDTHS, dtype=torch.float32)
-    heard = batch.bands[:, None, :2]
-    error = validation.merged(masks * heard - batch.targets, batch.joined)
-    error = error * width.sqrt()
-    found = error.abs().mean(dim=(0, 2, 3, 4))
-    if log_weight:
-        energy = (width * heard**2).mean(dim=(2, 3, 4))
-        relative = error.square().mean(dim=(2, 3, 4)) / (energy + 1e-9)
-        found = found + log_weight * torch.log(relative + LOG_FLOOR).mean(dim=0)
-    return found
 
 
 class Run:
@@ -111,15 +94,14 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            masks = self.net(batch.bands, batch.shares)
-        found = losses(masks, batch, self.args.log_weight)
+            loss, found = losses.of(self.net, batch, self.args.log_weight)
         self.optimiser.zero_grad()
-        (found * STEM_WEIGHTS).sum().backward()
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), CLIP_NORM)
         self.optimiser.step()
         self.step += 1
         self._average()
-        return found.detach()
+        return found
 
     @torch.no_grad()
     def _average(self):
@@ -185,7 +167,7 @@ def arguments():
     parser.add_argument("--begin", type=pathlib.Path, help="another run's checkpoint")
     parser.add_argument("--decay", type=int, help="let the rate fall to 0 in so many steps")
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--log-weight", type=float, default=LOG_WEIGHT)
+    parser.add_argument("--log-weight", type=float, default=losses.LOG_WEIGHT)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--every", type=int, default=1000, help="steps between validations")
     parser.add_argument("--save", type=float, default=4, help="minutes between checkpoints")

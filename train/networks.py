@@ -176,6 +176,11 @@ class MaskNet(nn.Module):
         place = self.place.expand(len(bands), 1, bands.shape[2], -1)
         return torch.cat([heard, 4 * (shares - 1 / STEMS), place], dim=1)
 
+    @staticmethod
+    def known(shares):
+        """What the prior's weights multiply."""
+        return torch.log(shares + SHARE_FLOOR)
+
     def logits(self, x):
         """Of channels [B][9][frames][512], before the prior: [B][8][frames][512]."""
         x = x.contiguous(memory_format=torch.channels_last)
@@ -190,7 +195,7 @@ class MaskNet(nn.Module):
     def forward(self, bands, shares):
         found = self.logits(self.planes(bands, shares)).float()
         found = found.reshape(len(bands), STEMS, CHANNELS_OUT, *bands.shape[2:])
-        prior = self.prior[:, None, None] * torch.log(shares + SHARE_FLOOR)
+        prior = self.prior[:, None, None] * self.known(shares)
         return torch.softmax(found + prior[:, :, None], dim=1)
 
 

@@ -20,7 +20,7 @@ import xml.dom.minidom
 import numpy as np
 import torch
 
-from . import audio, bands, curve, effects, fit, golden, mixing, networks, patches, reels
+from . import audio, bands, curve, effects, fit, golden, losses, mixing, networks, patches, reels
 from . import safetensors, songs, validation
 
 FRAMES = 144  # of the reels made here
@@ -197,6 +197,24 @@ def test_networks(_folder, _library):
     assert torch.equal(networks.shuffled(x), torch.nn.functional.pixel_shuffle(x, 2))
 
 
+def test_loss(folder, _library):
+    """The gradient by hand is that of automatic differentiation, joined or not."""
+    batch = patches.batch(patches.reels_of(folder / "reels"), 1, 2, 2)
+    batch = batch._replace(joined=torch.tensor([True, False]))
+    net = golden.shaken(networks.build("frequency"), 1)
+    masks = net(batch.bands, batch.shares)
+    found = losses.plain(masks, batch)
+    (found * losses.STEM_WEIGHTS).sum().backward()
+    wanted = {name: p.grad.clone() for name, p in net.named_parameters()}
+    net.zero_grad()
+    loss, by_stem = losses.of(net, batch)
+    loss.backward()
+    assert torch.allclose(by_stem, found, rtol=1e-4)
+    for name, p in net.named_parameters():
+        worst = (p.grad - wanted[name]).abs().max() / wanted[name].abs().max()
+        assert worst < 1e-3, (name, worst)
+
+
 def arguments(folder, out, **more):
     fixed = {"reels": folder / "reels", "validation": folder / "reels", "out": folder / out}
     fixed |= {"variant": "frequency", "begin": None, "decay": None, "batch": 2, "log_weight": 0.06}
@@ -223,7 +241,7 @@ def begun(args):
 
 @torch.no_grad()
 def loss(run, batch):
-    return fit.losses(run.net(batch.bands, batch.shares), batch, run.args.log_weight).sum().item()
+    return losses.of(run.net, batch)[0].item()
 
 
 def test_training(folder, _library):
@@ -290,6 +308,7 @@ TESTS = [
     test_patches,
     test_sdr,  # of the reels that test_patches has written
     test_networks,
+    test_loss,
     test_training,
     test_export,  # of the run that test_training has made
     test_curve,
