@@ -1,8 +1,9 @@
-"""train/export.py: the averaged weights of a run as safetensors (f16) and a model card.
+"""train/export.py: the averaged weights of a run as safetensors (f16), parameters and a card.
 
-    python3 -m train.export --run RUN --manifest FILE.json --out models/spotai-base
+    python3 -m train.export --run RUN --manifest FILE.json --reels REELS --out models/spotai-base
 
-Writes OUT.safetensors and OUT.md.
+Writes OUT.safetensors, OUT.json (hyper-parameters), OUT.md (the card) and
+OUT.svg (the curve of training).
 
 SPDX-License-Identifier: PostgreSQL
 """
@@ -10,75 +11,115 @@ SPDX-License-Identifier: PostgreSQL
 import argparse
 import json
 import pathlib
-import struct
+import sys
 
-import numpy as np
 import torch
 
-from . import material
+from . import audio, bands, curve, material, mixing, networks, reels, safetensors
 
-ALIGNMENT = 8  # bytes; the header is padded with spaces, as the format allows
-
-
-def write_safetensors(path, tensors, notes):
-    """Name to f16 array, sorted by name, and text by text."""
-    header, at = {"__metadata__": notes}, 0
-    for name in sorted(tensors):
-        size = tensors[name].nbytes
-        shape = list(tensors[name].shape)
-        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % ALIGNMENT)
-    with open(path, "wb") as f:
-        f.write(struct.pack("<Q", len(text)) + text)
-        for name in sorted(tensors):
-            f.write(tensors[name].astype("<f2").tobytes())
+ARCHITECTURE = "spotai"
 
 
-def halves(state):
-    """Parameters in f16; one that does not fit is an error, not an infinity."""
-    out = {}
-    for name, tensor in state.items():
-        array = tensor.cpu().float().numpy().astype(np.float16)
-        if not np.isfinite(array).all():
-            raise SystemExit("%s does not fit into f16" % name)
-        out[name] = np.ascontiguousarray(array)
-    return out
+def parameters(variant):
+    """Hyper-parameters, as tables and files of the extension keep them."""
+    return {
+        "architecture": ARCHITECTURE,
+        "variant": variant,
+        "stems": list(audio.STEMS),
+        "sample_rate_hz": audio.RATE,
+        "fft_size": mixing.FFT,
+        "hop": mixing.HOP,
+        "frames": mixing.FRAMES,
+        "bins": bands.BINS,
+        "bands": [list(row) for row in bands.TABLE],
+        "channels": list(networks.CHANNELS),
+        "mask": "softmax",
+    }
 
 
-def card(state, history, manifest, weights):
-    settings = state["settings"]
+def notes(variant):
+    """Metadata of the file of weights."""
+    return {"format": "pt", "spotai": json.dumps(parameters(variant), separators=(",", ":"))}
+
+
+def hashes(manifest):
+    """A line for each source: how many files, and the SHA-256 over theirs in order of name."""
+    rows = {}
+    for row in json.loads(pathlib.Path(manifest).read_text()):
+        rows.setdefault(material.source_of(row["name"]), []).append(row)
+    lines = ["| material | licence | files | SHA-256 of the files' SHA-256 |", "|---|---|--:|---|"]
+    for source, files in rows.items():
+        text = "".join(row["sha256"] + "\n" for row in files)
+        row = (source.title, source.licence, len(files), material.sha256_of(text.encode()))
+        lines.append("| %s | %s | %d | `%s` |" % row)
+    return lines
+
+
+def table(line):
+    rows = ["| SDR, dB | " + " | ".join(line["sdr"]) + " |", "|---|" + "--:|" * len(line["sdr"])]
+    for name, found in (("network", line["sdr"]), ("classical's shares", line["classical"])):
+        rows.append("| %s | " % name + " | ".join("%.2f" % x for x in found.values()) + " |")
+    return rows
+
+
+def training(state, history, folder):
+    """Facts of the run."""
     count = sum(t.numel() for t in state["average"].values())
-    last = history[-1]
-    lines = ["# Model card", ""]
-    lines += ["Four-stem mask network, exported by `python3 -m train.export`.", ""]
-    lines += ["- %s: %s" % item for item in settings.items()]
-    lines += ["- values: %d" % count, "- steps done: %d" % state["step"]]
-    lines += ["- hours of training: %.2f" % (state["seconds"] / 3600)]
-    lines += ["- SHA-256 of the weights: %s" % material.sha256(weights)]
-    lines += ["- SHA-256 of the manifest of inputs: %s" % material.sha256(manifest)]
-    lines += ["", "Mean error on held-out songs, by stem, and while training:", ""]
-    lines += ["| stem | held out | training |", "|---|--:|--:|"]
-    for stem, error in last["validation"].items():
-        lines.append("| %s | %.5f | %.5f |" % (stem, error, last["training"][stem]))
+    settings = ", ".join("%s %s" % item for item in state["settings"].items())
+    lines = ["- command: `%s`" % without_folders(state["command"]), "- settings: %s" % settings]
+    lines += ["- values: %d" % count, "- steps: %d" % state["step"]]
+    lines += ["- hours of training, wall clock: %.2f" % (state["seconds"] / 3600)]
+    heard = state["step"] * state["settings"]["batch"] * mixing.FRAMES * mixing.HOP / audio.RATE
+    lines += ["- hours of mixtures heard: %.0f" % (heard / 3600)]
+    made = len(list(pathlib.Path(folder).glob("*.json")))
+    seconds = made * mixing.frames_to_samples(reels.FRAMES) / audio.RATE
+    lines += ["- reels: %d, %.1f hours" % (made, seconds / 3600)]
+    return lines + ["- best SDR of vocals on held-out songs: %.2f dB" % best(history)]
+
+
+def best(history):
+    return max(line["sdr"]["vocals"] for line in history)
+
+
+def card(state, history, args, weights):
+    lines = ["# Model card: " + weights.stem, ""]
+    lines += ["A four-stem mask network that refines the engine `classical`, trained by `train/`"]
+    lines += ["on nothing but the material below. Exported by `%s`." % command_line(), ""]
+    lines += ["## Training", "", *training(state, history, args.reels), ""]
+    lines += ["![curve](%s.svg)" % weights.stem, ""]
+    lines += ["Mean over mixtures of held-out songs and singers, in the bands of the network:", ""]
+    lines += [*table(history[-1]), "", "## Material", "", *hashes(args.manifest), ""]
+    manifest = material.sha256(args.manifest)
+    lines += ["SHA-256 of the manifest, which has every file: `%s`" % manifest]
+    lines += ["", "SHA-256 of the weights: `%s`" % material.sha256(weights)]
     return "\n".join(lines) + "\n"
+
+
+def without_folders(command):
+    """A command line whose paths are names, since where they lay says nothing."""
+    return " ".join(pathlib.PurePath(word).name for word in command.split())
+
+
+def command_line():
+    return without_folders("python3 -m train.export " + " ".join(sys.argv[1:]))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Exports the averaged weights of a run.")
     parser.add_argument("--run", type=pathlib.Path, required=True)
     parser.add_argument("--manifest", type=pathlib.Path, required=True)
+    parser.add_argument("--reels", type=pathlib.Path, required=True, help="that it was trained on")
     parser.add_argument("--out", required=True, help="path without its ending")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu")
     history = [json.loads(line) for line in open(args.run / "history.jsonl")]
-    notes = {name: str(value) for name, value in state["settings"].items()}
-    notes |= {"fft_size": "4096", "hop": "1024", "stems": "vocals,drums,bass,other"}
+    variant = state["settings"]["variant"]
     weights = pathlib.Path(args.out + ".safetensors")
-    write_safetensors(weights, halves(state["average"]), notes)
-    text = card(state, history, args.manifest, weights)
-    pathlib.Path(args.out + ".md").write_text(text)
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    safetensors.write(weights, safetensors.halves(state["average"]), notes(variant))
+    weights.with_suffix(".json").write_text(json.dumps(parameters(variant)) + "\n")
+    weights.with_suffix(".svg").write_text(curve.svg(history))
+    weights.with_suffix(".md").write_text(card(state, history, args, weights))
     print("%s: %.2f MB" % (weights, weights.stat().st_size / 1e6))
 
 

@@ -1,12 +1,15 @@
-"""train/fit.py: trains one variant on songs, resumes where it was stopped.
+"""train/fit.py: trains one variant on reels, resumes where it was stopped.
 
-    nice python3 -m train.fit --songs DIR --validation DIR --out RUN \\
-        --variant frequency --steps 100000
+    nice python3 -m train.fit --reels DIR --validation DIR --out RUN --variant frequency
+    nice python3 -m train.fit ... --out DECAYED --begin RUN/checkpoint.pt --decay 8000
 
-RUN/checkpoint.pt holds everything that a step depends on; batch k is the same
-whether the run was stopped before it or not.  RUN/history.jsonl has a line for
-each validation: mean error by stem over a fixed set of mixtures of held-out
-songs, of the averaged weights (those that are exported).
+The rate is constant after a warm-up, so that a run has no length that must be
+known at its start; it can be stopped (SIGTERM saves), resumed by the same
+command, and finished at any time by a decay of the rate to nothing, in a
+folder of its own.  RUN/checkpoint.pt holds everything that a step depends on;
+batch k is the same whether the run was stopped before it or not.
+RUN/average.pt is the moving average of the weights: what is validated and
+exported.  RUN/history.jsonl has a line for each validation.
 
 SPDX-License-Identifier: PostgreSQL
 """
@@ -17,49 +20,21 @@ import json
 import math
 import os
 import pathlib
+import shutil
+import signal
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
-from torch.utils.data import DataLoader, Dataset
 
-from . import audio, mixing, networks
+from . import audio, losses, memory, networks, patches, validation
 
-RATE_PEAK, RATE_LAST = 2e-3, 0.02  # of Adam; the last is a share of the peak
-WARM_UP = 100  # steps
+RATE = 1.5e-3  # of Adam
+WARM_UP = 200  # steps
 EMA_HALF_LIFE = 500  # steps, or a tenth of the run so far if that is shorter
 CLIP_NORM = 2.0
-WEIGHTS = torch.tensor([1.5, 1.0, 1.0, 1.0])  # vocals are the hardest and the most wanted
-VALIDATION_BATCHES, VALIDATION_SEED = 12, "validation"
-
-
-class Batches(Dataset):
-    """Batch by number, for workers that read ahead."""
-
-    def __init__(self, library, seed, first, last, size, bins):
-        self.library, self.seed, self.first, self.last = library, seed, first, last
-        self.size, self.bins = size, bins
-
-    def __len__(self):
-        return self.last - self.first
-
-    def __getitem__(self, k):
-        if not 0 <= k < len(self):
-            raise IndexError(k)
-        return mixing.batch(self.library, self.seed, self.first + k, self.size, bins=self.bins)
-
-
-def errors(net, batch):
-    """Mean absolute error by stem [4] of the masked mix against what is in phase with it."""
-    device = next(net.parameters()).device
-    inputs, aligned = (x.to(device, non_blocking=True) for x in batch)
-    with torch.autocast(device.type, dtype=torch.bfloat16):
-        masks = net(inputs)
-    return (masks * inputs[:, None, :2] - aligned).abs().mean(dim=(0, 2, 3, 4))
-
-
-def learning_rate(step, steps):
-    decay = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return RATE_PEAK * min(1, (step + 1) / WARM_UP) * (RATE_LAST + (1 - RATE_LAST) * decay)
+LONGEST_STEP = 3.0  # s; a step that took longer was stopped by somebody, and counts as this
 
 
 class Run:
@@ -67,50 +42,66 @@ class Run:
 
     def __init__(self, args):
         self.args, self.step, self.seconds = args, 0, 0.0
+        self.decay_from = None  # step
         torch.manual_seed(args.seed)
-        self.net = networks.build(args.variant, args.bins).to(args.device)
+        self.net = networks.build(args.variant)
         self.average = copy.deepcopy(self.net).requires_grad_(False)
-        self.optimiser = torch.optim.Adam(self.net.parameters(), RATE_PEAK, betas=(0.9, 0.99))
+        self.optimiser = torch.optim.Adam(self.net.parameters(), RATE, betas=(0.9, 0.99))
         self.path = args.out / "checkpoint.pt"
 
     def settings(self):
-        names = ("variant", "bins", "seed", "steps", "batch")
+        names = ("variant", "seed", "batch", "log_weight")
         return {name: getattr(self.args, name) for name in names}
 
     def resume(self):
-        """Takes up a checkpoint; one of other settings is an error."""
-        if not self.path.exists():
+        """Takes up the checkpoint of this run, or of the one that it begins from."""
+        path = self.path if self.path.exists() else self.args.begin
+        if path is None:
             return
-        state = torch.load(self.path, map_location=self.args.device)
+        state = torch.load(path)
         if state["settings"] != self.settings():
-            raise SystemExit("%s was begun with %s" % (self.path, state["settings"]))
+            raise SystemExit("%s was begun with %s" % (path, state["settings"]))
         self.step, self.seconds = state["step"], state["seconds"]
+        self.decay_from = state["decay_from"]
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
+        if path != self.path:
+            shutil.copy(path.parent / "history.jsonl", self.args.out)
+        if self.args.decay and self.decay_from is None:
+            self.decay_from = self.step
 
     def save(self):
-        """Replaces the checkpoint at once, so that a kill leaves the old or the new one."""
+        """Replaces files at once, so that a kill leaves the old or the new one."""
         state = {"settings": self.settings(), "step": self.step, "seconds": self.seconds}
-        state |= {"net": self.net.state_dict(), "average": self.average.state_dict()}
-        state["optimiser"] = self.optimiser.state_dict()
-        fresh = self.path.with_suffix(".new")
-        torch.save(state, fresh)
-        os.replace(fresh, self.path)
+        state |= {"command": "python3 -m train.fit " + " ".join(sys.argv[1:])}
+        state |= {"decay_from": self.decay_from, "net": self.net.state_dict()}
+        state |= {"average": self.average.state_dict(), "optimiser": self.optimiser.state_dict()}
+        for content, path in ((state["average"], self.args.out / "average.pt"), (state, self.path)):
+            fresh = path.with_suffix(".new")
+            torch.save(content, fresh)
+            os.replace(fresh, path)
+
+    def rate(self):
+        """0 at the end of a decay, after which there is no step."""
+        rate = RATE * min(1, (self.step + 1) / WARM_UP)
+        if self.decay_from is not None:
+            rate *= max(0, 1 - (self.step - self.decay_from) / self.args.decay)
+        return rate
 
     def advance(self, batch):
-        """One step; returns the errors by stem."""
+        """One step; returns the losses by stem."""
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, self.args.steps)
-        found = errors(self.net, batch)
-        loss = (found * WEIGHTS.to(found.device)).sum()
+            group["lr"] = self.rate()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss, found = losses.of(self.net, batch, self.args.log_weight)
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), CLIP_NORM)
         self.optimiser.step()
         self.step += 1
         self._average()
-        return found.detach()
+        return found
 
     @torch.no_grad()
     def _average(self):
@@ -118,68 +109,83 @@ class Run:
         for mean, now in zip(self.average.parameters(), self.net.parameters()):
             mean.lerp_(now, 1 - keep)
 
-    @torch.no_grad()
-    def validate(self, batches):
-        return torch.stack([errors(self.average, b) for b in batches]).mean(dim=0)
+    def finished(self):
+        decayed = self.decay_from is not None and self.step >= self.decay_from + self.args.decay
+        return decayed or self.step >= self.args.steps
 
 
-def report(run, trained, held_out):
+def report(run, trained, held_out, classical):
     line = {"step": run.step, "hours": round(run.seconds / 3600, 4)}
-    line["training"] = dict(zip(audio.STEMS, (round(float(x), 5) for x in trained)))
-    line["validation"] = dict(zip(audio.STEMS, (round(float(x), 5) for x in held_out)))
+    line["loss"] = dict(zip(audio.STEMS, (round(float(x), 5) for x in trained)))
+    line |= {"sdr": validation.sdr(run.average, held_out), "classical": classical}
     with open(run.args.out / "history.jsonl", "a") as f:
         f.write(json.dumps(line) + "\n")
     print(json.dumps(line), flush=True)
 
 
-def loop(run, loader, validation, deadline):
-    """Steps until the last or until the deadline; reports and saves in between."""
-    began, before, recent = time.time(), run.seconds, []
-    for batch in loader:
-        recent.append(run.advance(batch))
-        run.seconds = before + time.time() - began
-        late = time.time() > deadline
-        if run.step % run.args.every == 0 or run.step == run.args.steps or late:
-            report(run, torch.stack(recent).mean(dim=0), run.validate(validation))
-            run.save()
+def batches(found, run):
+    """Those of the steps to come, each read while the step before runs."""
+    with ThreadPoolExecutor(1) as reader:
+        number = run.step
+        coming = reader.submit(patches.batch, found, run.args.seed, number, run.args.batch)
+        while True:
+            batch, number = coming.result(), number + 1
+            coming = reader.submit(patches.batch, found, run.args.seed, number, run.args.batch)
+            yield batch
+
+
+def loop(run, found, held_out):
+    """Steps until the end of a decay, the time or a signal; reports and saves in between."""
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    classical = validation.sdr(None, held_out)
+    end, saved, recent = run.seconds + 60 * run.args.minutes, time.time(), []
+    coming = batches(found, run)
+    while not stopped:
+        began = time.time()
+        recent.append(run.advance(next(coming)))
+        run.seconds += min(LONGEST_STEP, time.time() - began)
+        last = run.finished() or run.seconds >= end
+        if run.step % run.args.every == 0 or last:
+            report(run, torch.stack(recent).mean(dim=0), held_out, classical)
             recent = []
-        if late:
-            print("stopped at step %d; the same command goes on" % run.step)
+        if last or time.time() > saved + 60 * run.args.save:
+            run.save()
+            saved = time.time()
+        if last:
             return
+    run.save()
+    print("stopped at step %d; the same command goes on" % run.step)
 
 
 def arguments():
     parser = argparse.ArgumentParser(description="Trains a mask network; resumes.")
-    parser.add_argument("--songs", type=pathlib.Path, nargs="+", required=True)
+    parser.add_argument("--reels", type=pathlib.Path, required=True)
     parser.add_argument("--validation", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--variant", choices=networks.VARIANTS, default="frequency")
-    parser.add_argument("--bins", type=int, default=1024, help="of 2049; a multiple of 32")
-    parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--begin", type=pathlib.Path, help="another run's checkpoint")
+    parser.add_argument("--decay", type=int, help="let the rate fall to 0 in so many steps")
     parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--log-weight", type=float, default=losses.LOG_WEIGHT)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--every", type=int, default=500, help="steps between validations")
+    parser.add_argument("--every", type=int, default=1000, help="steps between validations")
+    parser.add_argument("--save", type=float, default=4, help="minutes between checkpoints")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop then")
-    parser.add_argument("--workers", type=int, default=1, help="processes that mix")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--steps", type=float, default=math.inf, help="stop there")
+    parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
 
 def main():
     args = arguments()
-    deadline = time.time() + 60 * args.minutes
+    memory.keep()
     torch.set_num_threads(args.threads)
     args.out.mkdir(parents=True, exist_ok=True)
     run = Run(args)
     run.resume()
-    held_out = mixing.Library([args.validation])
-    shape = (args.batch, args.bins)
-    validation = list(Batches(held_out, VALIDATION_SEED, 0, VALIDATION_BATCHES, *shape))
-    library = mixing.Library(args.songs)
-    batches = Batches(library, args.seed, run.step, args.steps, *shape)
-    loader = DataLoader(batches, batch_size=None, num_workers=args.workers)
-    loop(run, loader, validation, deadline)
+    loop(run, patches.reels_of(args.reels), patches.reels_of(args.validation))
+    os._exit(0)  # the reader may still be at the next batch
 
 
 if __name__ == "__main__":

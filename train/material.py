@@ -81,6 +81,10 @@ def sha256(path):
     return digest.hexdigest()
 
 
+def sha256_of(content):
+    return hashlib.sha256(content).hexdigest()
+
+
 class Material:
     """Input files by manifest name, sorted, so that choices depend on the seed only."""
 

@@ -1,12 +1,11 @@
-"""train/mixing.py: batches of mixtures, made while training from the stems of songs.
+"""train/mixing.py: mixtures as studios, stages and karaoke machines make them, from stems.
 
-Each stem is drawn (from one song, or each from another), then given a gain, an
-equaliser curve, pan and width, and at times a room.  Mastering - compression,
-clipping, mono - is a gain per sample or a sum of channels, applied to the
-stems alike; so after it, as before, the stems add up to the mix.
-
-Magnitudes are those of the extension (src/core/stems): 4096 points, hop 1024,
-periodic Hann window, plain sum of the transform.
+A mixture is drawn in three steps: which stems (the backing of one song, under
+its own voice or another's; or each from elsewhere), what is done to each stem
+(gain, equaliser, pan, width, room, echo, doubles, drive, compression), and what
+is done to the sum.  Mastering - compression, clipping, mono - is a gain per
+sample or a sum of channels, applied to the stems alike; so after it, as
+before, the stems add up to the mix.
 
 SPDX-License-Identifier: PostgreSQL
 """
@@ -17,24 +16,34 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile
-import torch
-from scipy import fft, signal
 
-from . import audio
+from . import audio, effects
 
-FFT, HOP = 4096, 1024
+FFT, HOP = 4096, 1024  # the extension's transform: periodic Hann, plain sum
 FRAMES = 128  # of a patch: 3 s
+VOCALS, DRUMS, BASS, OTHER = range(4)  # the order of audio.STEMS
 
-MEAN_GAIN_DB = {"vocals": 1.0, "drums": 1.0, "bass": -1.0, "other": 1.0}
+# Chances.  A network given the repetition of the backing learns to use it only
+# from songs that repeat, so most mixtures have the backing of one song.
+ALBUM_BACKING, SONG_BACKING = 0.22, 0.55  # the rest: each stem from elsewhere
+OWN_VOICE = {"album": 0.8, "song": 0.4}
+ALBUM_VOICE = 0.65  # of voices from elsewhere: the album's are the only real ones
+OTHER_DRUMS = 0.12
+ABSENT = {"vocals": 0.06, "drums": 0.1, "bass": 0.08, "other": 0.04}
+SECOND_OTHER, SECOND_VOICE = 0.25, 0.15  # another excerpt in the stem
+NARROW, DULL = 0.15, 0.25  # nothing above 8 kHz; above 10 .. 17 kHz
+NARROW_MONO, MONO = 0.7, 0.15
+LOUD_VOICE = 0.25  # as in karaoke recordings
+COMPRESSED, CLIPPED = 0.4, 0.12  # the mix
+TOGETHER = 0.1  # all stems in one room: a concert
+
+MEAN_GAIN_DB = {"vocals": 0.0, "drums": 1.0, "bass": -1.0, "other": 1.0}
 GAIN_DEVIATION_DB = 4.0
-ABSENT = {"vocals": 0.08, "drums": 0.06, "bass": 0.06, "other": 0.06}  # chance
-SAME_SONG = 0.4  # chance that stems of a mixture play the same moment of one song
-EQ_DEVIATION_DB = 3.0
-EQ_POINTS_HZ = np.array([30, 80, 200, 500, 1000, 2000, 4500, 9000, 18000.0])
-SECOND_OTHER, SECOND_VOICE = 0.4, 0.12  # chances of another excerpt in the stem
-REVERB, COMPRESSED, CLIPPED, MONO = 0.1, 0.3, 0.1, 0.15  # chances
-QUIET = 1e-4  # RMS; an excerpt below is drawn again
-DRAWS = 4
+LOUD_VOICE_DB = (3.0, 9.0)
+SPEEDS = (0.85, 1.18)  # of voices from elsewhere, whose pitch and size follow
+LEVEL = 0.1  # RMS of a mixture
+QUIET = 3e-3  # RMS; an excerpt below is drawn again
+DRAWS = 5
 
 
 def frames_to_samples(frames):
@@ -44,7 +53,8 @@ def frames_to_samples(frames):
 class Song(NamedTuple):
     folder: pathlib.Path
     samples: int
-    stems: tuple  # those that it has
+    stems: tuple  # those that it has; `rest` is bass and other
+    album: bool  # of real music
 
 
 class Library:
@@ -63,15 +73,26 @@ class Library:
 
     @staticmethod
     def _song(folder):
-        stems = tuple(s for s in audio.STEMS if (folder / (s + ".wav")).is_file())
+        stems = tuple(s for s in (*audio.STEMS, "rest") if (folder / (s + ".wav")).is_file())
         lengths = {soundfile.info(str(folder / (s + ".wav"))).frames for s in stems}
         if len(lengths) != 1:
             raise ValueError("%s: stems of different lengths" % folder)
-        return Song(folder, lengths.pop(), stems)
+        return Song(folder, lengths.pop(), stems, folder.name.startswith("album"))
 
-    def any(self, stem, rng):
-        """A song that has the stem, by its length."""
+    def backing(self, rng):
+        """A song whose drums, bass and other play together, or None."""
+        kind = rng.random()
+        if kind >= ALBUM_BACKING + SONG_BACKING:
+            return None
+        songs = [s for s in self.songs if s.album == (kind < ALBUM_BACKING)] or self.songs
+        return rng.choices(songs, [song.samples for song in songs])[0]
+
+    def elsewhere(self, stem, rng):
+        """A song that has the stem, by its length; the album's more often for voices."""
         songs = self.having[stem]
+        if stem == "vocals":
+            album = rng.random() < ALBUM_VOICE
+            songs = [s for s in songs if s.album == album] or songs
         return rng.choices(songs, [song.samples for song in songs])[0]
 
 
@@ -83,130 +104,136 @@ def excerpt(song, stem, first, n):
 
 def anywhere(library, stem, n, rng):
     """An excerpt that sounds, if a few draws find one."""
+    speed = rng.uniform(*SPEEDS) if stem == "vocals" and rng.random() < 0.5 else 1.0
+    needed = int(n * speed) + 2
     for _ in range(DRAWS):
-        song = library.any(stem, rng)
-        x = excerpt(song, stem, rng.randrange(max(1, song.samples - n)), n)
+        song = library.elsewhere(stem, rng)
+        x = excerpt(song, stem, rng.randrange(max(1, song.samples - needed)), needed)
         if audio.rms(x) > QUIET:
             break
+    return x[:n] if speed == 1.0 else faster(x, speed, n)
+
+
+def faster(x, speed, n):
+    at, index = np.arange(n) * speed, np.arange(len(x))
+    return np.stack([np.interp(at, index, c) for c in x.T], axis=1).astype(np.float32)
+
+
+class Scene(NamedTuple):
+    """What all stems of a mixture share."""
+
+    top_hz: float  # nothing above
+    mono: bool
+    voice_db: float
+    room: bool
+
+    @classmethod
+    def draw(cls, rng):
+        kind = rng.random()
+        narrow, dull = kind < NARROW, kind < NARROW + DULL
+        top = rng.uniform(7000, 8000) if narrow else rng.uniform(1e4, 1.7e4) if dull else 22050
+        mono = rng.random() < (NARROW_MONO if narrow else MONO)
+        loud = rng.random() < LOUD_VOICE
+        voice = rng.uniform(*LOUD_VOICE_DB) if loud else 0.0
+        return cls(top, mono, voice, rng.random() < TOGETHER)
+
+
+def coloured(x, stem, rng):
+    """What changes the sound itself: drive, compression, doubles."""
+    if stem == "vocals":
+        x = effects.compressed(x, rng) if rng.random() < 0.5 else x
+        x = effects.driven(x, rng.uniform(0.2, 1.5)) if rng.random() < 0.1 else x
+        x = effects.doubled(x, rng) if rng.random() < 0.2 else x
+    elif stem == "drums":
+        x = effects.compressed(x, rng) if rng.random() < 0.3 else x
+    elif stem == "bass":
+        x = effects.driven(x, rng.uniform(0.3, 3)) if rng.random() < 0.2 else x
+    else:
+        x = effects.driven(x, rng.uniform(0.3, 4)) if rng.random() < 0.2 else x
+        x = effects.compressed(x, rng) if rng.random() < 0.2 else x
     return x
 
 
-def equalised(x, rng):
-    """A smooth random curve over the logarithm of frequency; zero phase, and circular."""
-    size = fft.next_fast_len(len(x), real=True)
-    spectrum = fft.rfft(x, size, axis=0)  # scipy's stays in single precision
-    hz = fft.rfftfreq(size, 1 / audio.RATE)
-    points = [rng.gauss(0, EQ_DEVIATION_DB) for _ in EQ_POINTS_HZ]
-    db = np.interp(np.log(np.maximum(hz, 1)), np.log(EQ_POINTS_HZ), points)
-    gains = (10 ** (db / 20)).astype(np.float32)
-    return fft.irfft(spectrum * gains[:, None], size, axis=0)[: len(x)]
-
-
-def panned(x, pan, width, swapped):
-    """pan -1 .. 1 towards the right; width 0 is mono, 1 as recorded."""
-    middle, side = (x[:, 0] + x[:, 1]) / 2, (x[:, 0] - x[:, 1]) / 2 * width
-    left, right = (1 - pan) * (middle + side), (1 + pan) * (middle - side)
-    return np.stack([right, left] if swapped else [left, right], axis=1).astype(np.float32)
-
-
-def treated(x, stem, gain, rng):
-    """One excerpt as a mixing engineer of changing taste would leave it."""
-    spread = 0.08 if stem in ("vocals", "bass") else 0.3  # those mostly stand in the middle
-    pan = max(-0.9, min(0.9, rng.gauss(0, spread)))
-    x = panned(equalised(x, rng), pan, rng.uniform(0.3, 1.3), rng.random() < 0.5)
-    if stem != "bass" and rng.random() < REVERB:
-        x = audio.reverb(x, rng)
-    return x * np.float32(gain)
-
-
-def drawn_gain(stem, rng):
-    return 10 ** (rng.gauss(MEAN_GAIN_DB[stem], GAIN_DEVIATION_DB) / 20)
-
-
-def unmastered(library, n, rng):
-    """Stems [4][n][2] in the order of audio.STEMS."""
-    together = library.any("other", rng) if rng.random() < SAME_SONG else None
-    first = rng.randrange(max(1, together.samples - n)) if together else 0
-    out = np.zeros((len(audio.STEMS), n, 2), np.float32)
-    for k, stem in enumerate(audio.STEMS):
-        if rng.random() < ABSENT[stem]:
-            continue
-        gain = drawn_gain(stem, rng)
-        if together and stem in together.stems:
-            x = excerpt(together, stem, first, n)
-        else:
-            x = anywhere(library, stem, n, rng)
-        out[k] = treated(x, stem, gain, rng)
-        again = {"other": SECOND_OTHER, "vocals": SECOND_VOICE}.get(stem, 0)
-        if rng.random() < again:
-            x = anywhere(library, stem, n, rng)
-            out[k] += treated(x, stem, gain * rng.uniform(0.2, 0.8), rng)
+def response(n, stem, scene, rng):
+    """The linear effects of one stem."""
+    out = effects.Response(n)
+    out.equalise(rng)
+    if stem == "vocals":
+        if rng.random() < 0.5:
+            out.sibilants(rng.uniform(-4, 9))
+        if rng.random() < 0.25:
+            out.echo(rng)
+    room = {"vocals": 0.45, "drums": 0.15, "bass": 0.02, "other": 0.15}[stem]
+    if scene.room or rng.random() < room:
+        out.room(rng, 0.6 if scene.room or stem == "vocals" else 0.35)
+    if scene.top_hz < 22050:
+        out.low_pass(scene.top_hz)
     return out
 
 
-def compression(mix, rng):
-    """Gain per sample [n] of a feed-forward compressor with a smoothed level."""
-    threshold = audio.rms(mix) * 10 ** (rng.uniform(-6, 6) / 20)
-    if threshold < audio.SILENT:
-        return np.ones(len(mix), np.float32)
-    hz = 1 / (2 * np.pi * rng.uniform(0.01, 0.1))  # of a time constant in s
-    power = (mix**2).mean(axis=1)
-    smoother = signal.butter(1, hz, fs=audio.RATE, output="sos")
-    level = np.sqrt(np.maximum(signal.sosfilt(smoother, power), 0))
-    over = np.maximum(level / threshold, 1)
-    return (over ** (1 / rng.uniform(1.5, 6) - 1)).astype(np.float32)
+def treated(x, stem, gain, scene, rng):
+    """One excerpt as a mixing engineer of changing taste would leave it."""
+    spread = 0.08 if stem in ("vocals", "bass") else 0.3  # those mostly stand in the middle
+    pan = max(-0.9, min(0.9, rng.gauss(0, spread)))
+    x = effects.panned(x, pan, rng.uniform(0.3, 1.3), rng.random() < 0.5)
+    x = coloured(x, stem, rng)
+    return response(len(x), stem, scene, rng).applied(x) * np.float32(gain)
 
 
-def clipping(mix, rng):
-    """Gain per sample and channel [n][2] that clips the mix some dB above its RMS."""
-    limit = audio.rms(mix) * 10 ** (rng.uniform(6, 14) / 20)
-    loud = np.abs(mix)
-    return np.where(loud > max(limit, audio.SILENT), limit / np.maximum(loud, audio.SILENT), 1)
+def drawn_gain(stem, scene, rng):
+    db = rng.gauss(MEAN_GAIN_DB[stem], GAIN_DEVIATION_DB)
+    return 10 ** ((db + (scene.voice_db if stem == "vocals" else 0)) / 20)
 
 
-def mastered(stems, rng):
-    """Compression, clipping and mono, each at times."""
-    if rng.random() < COMPRESSED:
-        stems = stems * compression(stems.sum(axis=0), rng)[None, :, None]
-    if rng.random() < CLIPPED:
-        stems = stems * clipping(stems.sum(axis=0), rng)[None].astype(np.float32)
-    if rng.random() < MONO:
+def source(stem, base, rng):
+    """The base's own track of a stem, or None where it comes from elsewhere or is nothing."""
+    if base is None:
+        return None
+    if stem == "vocals" and rng.random() >= OWN_VOICE["album" if base.album else "song"]:
+        return None
+    if stem == "drums" and rng.random() < OTHER_DRUMS:
+        return None
+    if "rest" in base.stems and stem == "other":
+        return "rest"
+    return stem if stem in base.stems else None
+
+
+class Mixture(NamedTuple):
+    stems: np.ndarray  # [4][n][2] in the order of audio.STEMS
+    joined: bool  # the bass is in other, and cannot be told from it
+    scene: Scene
+
+
+def unmastered(library, n, rng):
+    """A Mixture before mastering; one of silence is drawn again."""
+    scene, base = Scene.draw(rng), library.backing(rng)
+    first = rng.randrange(max(1, base.samples - n)) if base else 0
+    joined = base is not None and "rest" in base.stems
+    out = np.zeros((len(audio.STEMS), n, 2), np.float32)
+    for k, stem in enumerate(audio.STEMS):
+        if rng.random() < ABSENT[stem] or (joined and stem == "bass"):
+            continue
+        gain, track = drawn_gain(stem, scene, rng), source(stem, base, rng)
+        x = excerpt(base, track, first, n) if track else anywhere(library, stem, n, rng)
+        out[k] = treated(x, stem, gain, scene, rng)
+        again = {"other": SECOND_OTHER, "vocals": SECOND_VOICE}.get(stem, 0)
+        if rng.random() < again:
+            x = anywhere(library, stem, n, rng)
+            out[k] += treated(x, stem, gain * rng.uniform(0.2, 0.8), scene, rng)
+    if audio.rms(out.sum(axis=0)) < QUIET:
+        return unmastered(library, n, rng)
+    return Mixture(out, joined, scene)
+
+
+def mastered(mixture, rng):
+    """Stems after what is done to their sum, at an RMS of it of LEVEL."""
+    stems, scene = mixture.stems, mixture.scene
+    if scene.mono:
         stems = np.repeat(stems.mean(axis=2, keepdims=True), 2, axis=2)
-    return stems.astype(np.float32)
-
-
-def spectra(x):
-    """[...][n][2] to complex [...][2][frames][2049]."""
-    channels = torch.from_numpy(x).transpose(-1, -2)
-    window = torch.hann_window(FFT, periodic=True)
-    return torch.fft.rfft(channels.unfold(-1, FFT, HOP) * window)
-
-
-class Batch(NamedTuple):
-    """What the network sees and what it shall find; float32, by patches."""
-
-    inputs: torch.Tensor  # [B][4][frames][bins]: magnitudes of left, right, middle, side
-    aligned: torch.Tensor  # [B][4][2][frames][bins]: the part of each stem in phase with the mix
-
-
-def patches(stems, bins):
-    """Batch of waveforms [B][4][n][2], scaled to a mean magnitude of 1 in left and right."""
-    parts = spectra(stems)[..., :bins]
-    mix = parts.sum(dim=1)
-    left, right = mix[:, 0], mix[:, 1]
-    inputs = torch.stack([left, right, (left + right) / 2, (left - right) / 2], dim=1).abs()
-    scale = 1 / (inputs[:, :2].mean(dim=(1, 2, 3)) + 1e-6)
-    direction = (mix / inputs[:, :2].clamp_min(1e-9))[:, None]
-    aligned = parts.real * direction.real + parts.imag * direction.imag
-    scale = scale[:, None, None, None]
-    return Batch(inputs * scale, aligned * scale[..., None])
-
-
-def batch(library, seed, number, size=8, frames=FRAMES, bins=FFT // 2):
-    """The batch of that number, the same whenever it is made."""
-    n = frames_to_samples(frames)
-    mixtures = []
-    for k in range(size):
-        rng = audio.dice("mixing", seed, number, k)
-        mixtures.append(mastered(unmastered(library, n, rng), rng))
-    return patches(np.stack(mixtures), bins)
+    if rng.random() < COMPRESSED:
+        stems = stems * effects.compression(stems.sum(axis=0), rng)[:, None]
+    if rng.random() < CLIPPED:
+        stems = stems * effects.clipping(stems.sum(axis=0), rng)
+    level = audio.rms(stems.sum(axis=0))
+    stems = stems * np.float32(LEVEL / max(level, audio.SILENT))
+    return mixture._replace(stems=stems.astype(np.float32))

@@ -1,8 +1,8 @@
 """train/songs.py: four stems of seeded synthetic songs, and of the real album at several speeds.
 
 A song is a folder of vocals.wav, drums.wav, bass.wav, other.wav (44.1 kHz, two
-channels, 16 bits, of one length) and song.json; of album songs without a
-labelled bass only vocals and drums are written, since their bass hides in other.
+channels, 16 bits, of one length) and song.json; album songs without a labelled
+bass have rest.wav, which is both, in the place of bass.wav and other.wav.
 The same seed, material, soundfonts and library versions give the same bytes.
 
     nice python3 -m train.songs --material DIR --melodies DIR --out DIR --first 0 --count 100
@@ -28,6 +28,7 @@ from .material import Material, add_arguments
 SECONDS = 50.0
 LEVEL = 0.08  # RMS of a stem; gains are drawn while mixing
 HELD_OUT_SONGS = 6  # POP909 songs, the last by number, for validation only
+HELD_OUT_ALBUM = "4Potassium"  # has the least singing of the album: a minute and a half
 SPEEDS = [(22, 25), (1, 1), (9, 8)]  # up / down: 0.88, 1 and 1.125 times as fast
 
 
@@ -67,13 +68,17 @@ def album_songs(material):
     return out
 
 
-def album(material, out):
-    """All songs at all speeds."""
+def album(material, out, validation):
+    """The held-out song at its own speed, or all others at all speeds."""
+    speeds = [(1, 1)] if validation else SPEEDS
     for song, paths in sorted(album_songs(material).items()):
-        labelled = audio.STEMS if "bass" in paths else ("vocals", "drums")
-        for fast, slow in SPEEDS:
+        if (song == HELD_OUT_ALBUM) != validation:
+            continue
+        if "bass" not in paths:
+            paths["rest"] = paths.pop("other")
+        for fast, slow in speeds:
             stems = {}
-            for stem in labelled:
+            for stem in sorted(paths):
                 x, rate = soundfile.read(paths[stem], dtype="float32", always_2d=True)
                 up, down = audio.RATE * slow, rate * fast
                 common = np.gcd(up, down)
@@ -103,7 +108,7 @@ def main():
         write(args.out / ("song_%05d" % seed), stems, notes | {"validation": args.validation})
         print("song %d: %.0f bpm, %.1f s" % (seed, played.bpm, time.time() - began), flush=True)
     if args.album:
-        album(material, args.out)
+        album(material, args.out, args.validation)
 
 
 if __name__ == "__main__":
