@@ -1,9 +1,9 @@
 """train/export.py: the averaged weights of a run as safetensors (f16), parameters and a card.
 
-    python3 -m train.export --run RUN --manifest FILE.json --reels REELS --out models/spotai-base
+    python3 -m train.export --run RUN --reels REELS --name NAME --out PATH
 
-Writes OUT.safetensors, OUT.json (hyper-parameters), OUT.md (the card) and
-OUT.svg (the curve of training).
+Writes OUT.safetensors (with hyper-parameters), OUT.md (the card) and OUT.svg
+(the curve of training).
 
 SPDX-License-Identifier: PostgreSQL
 """
@@ -15,16 +15,14 @@ import sys
 
 import torch
 
-from . import audio, bands, curve, material, mixing, networks, reels, safetensors
+from . import audio, bands, blend, curve, material, mixing, reels, safetensors
 
 ARCHITECTURE = "spotai"
 
 
-def parameters(variant):
+def parameters():
     """Hyper-parameters, as tables and files of the extension keep them."""
     return {
-        "architecture": ARCHITECTURE,
-        "variant": variant,
         "stems": list(audio.STEMS),
         "sample_rate_hz": audio.RATE,
         "fft_size": mixing.FFT,
@@ -32,14 +30,17 @@ def parameters(variant):
         "frames": mixing.FRAMES,
         "bins": bands.BINS,
         "bands": [list(row) for row in bands.TABLE],
-        "channels": list(networks.CHANNELS),
         "mask": "softmax",
     }
 
 
-def notes(variant):
-    """Metadata of the file of weights."""
-    return {"format": "pt", "spotai": json.dumps(parameters(variant), separators=(",", ":"))}
+def notes(args):
+    """Metadata of the file of weights: what spotai.model_import() reads."""
+    found = {"format": "pt", "spotai.architecture": ARCHITECTURE, "spotai.name": args.name}
+    found |= {"spotai.version": args.version, "spotai.params": json.dumps(parameters())}
+    found |= {"spotai.licence": args.licence, "spotai.source": args.source}
+    found |= {"spotai.blend": str(args.blend)}
+    return {key: value for key, value in found.items() if value}
 
 
 def hashes(manifest):
@@ -62,12 +63,12 @@ def table(line):
     return rows
 
 
-def training(state, history, folder):
+def training(state, history, folder, share):
     """Facts of the run."""
     count = sum(t.numel() for t in state["average"].values())
     settings = ", ".join("%s %s" % item for item in state["settings"].items())
     lines = ["- command: `%s`" % without_folders(state["command"]), "- settings: %s" % settings]
-    lines += ["- values: %d" % count, "- steps: %d" % state["step"]]
+    lines += ["- blend with the shares (`train/blend.py`): %g" % share, "- values: %d" % count, "- steps: %d" % state["step"]]
     lines += ["- hours of training, wall clock: %.2f" % (state["seconds"] / 3600)]
     heard = state["step"] * state["settings"]["batch"] * mixing.FRAMES * mixing.HOP / audio.RATE
     lines += ["- hours of mixtures heard: %.0f" % (heard / 3600)]
@@ -85,12 +86,14 @@ def card(state, history, args, weights):
     lines = ["# Model card: " + weights.stem, ""]
     lines += ["A four-stem mask network that refines the engine `classical`, trained by `train/`"]
     lines += ["on nothing but the material below. Exported by `%s`." % command_line(), ""]
-    lines += ["## Training", "", *training(state, history, args.reels), ""]
+    lines += ["## Training", "", *training(state, history, args.reels, args.blend), ""]
     lines += ["![curve](%s.svg)" % weights.stem, ""]
     lines += ["Mean over mixtures of held-out songs and singers, in the bands of the network:", ""]
-    lines += [*table(history[-1]), "", "## Material", "", *hashes(args.manifest), ""]
-    manifest = material.sha256(args.manifest)
-    lines += ["SHA-256 of the manifest, which has every file: `%s`" % manifest]
+    lines += [*table(history[-1]), ""]
+    if args.manifest:
+        lines += ["## Material", "", *hashes(args.manifest), ""]
+        manifest = material.sha256(args.manifest)
+        lines += ["SHA-256 of the manifest, which has every file: `%s`" % manifest]
     lines += ["", "SHA-256 of the weights: `%s`" % material.sha256(weights)]
     return "\n".join(lines) + "\n"
 
@@ -107,17 +110,21 @@ def command_line():
 def main():
     parser = argparse.ArgumentParser(description="Exports the averaged weights of a run.")
     parser.add_argument("--run", type=pathlib.Path, required=True)
-    parser.add_argument("--manifest", type=pathlib.Path, required=True)
+    parser.add_argument("--manifest", type=pathlib.Path, help="of train.material, for the card")
     parser.add_argument("--reels", type=pathlib.Path, required=True, help="that it was trained on")
+    parser.add_argument("--name", required=True, help="of the model")
+    parser.add_argument("--version", default="1")
+    parser.add_argument("--licence")
+    parser.add_argument("--source")
+    parser.add_argument("--blend", type=float, default=1, help="see blend.py")
     parser.add_argument("--out", required=True, help="path without its ending")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu")
     history = [json.loads(line) for line in open(args.run / "history.jsonl")]
-    variant = state["settings"]["variant"]
+    blend.apply(state["average"], args.blend)
     weights = pathlib.Path(args.out + ".safetensors")
     weights.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.write(weights, safetensors.halves(state["average"]), notes(variant))
-    weights.with_suffix(".json").write_text(json.dumps(parameters(variant)) + "\n")
+    safetensors.write(weights, safetensors.halves(state["average"]), notes(args))
     weights.with_suffix(".svg").write_text(curve.svg(history))
     weights.with_suffix(".md").write_text(card(state, history, args, weights))
     print("%s: %.2f MB" % (weights, weights.stat().st_size / 1e6))

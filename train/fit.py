@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from . import audio, losses, memory, networks, patches, validation
+from . import audio, blend, losses, memory, networks, patches, safetensors, validation
 
 RATE = 1.5e-3  # of Adam
 WARM_UP = 200  # steps
@@ -57,6 +57,7 @@ class Run:
         """Takes up the checkpoint of this run, or of the one that it begins from."""
         path = self.path if self.path.exists() else self.args.begin
         if path is None:
+            self._take_weights()
             return
         state = torch.load(path)
         if state["settings"] != self.settings():
@@ -70,6 +71,16 @@ class Run:
             shutil.copy(path.parent / "history.jsonl", self.args.out)
         if self.args.decay and self.decay_from is None:
             self.decay_from = self.step
+
+    def _take_weights(self):
+        """Begins from exported weights, if there are any: no memory of the optimiser, no blend."""
+        if getattr(self.args, "weights", None) is None:
+            return
+        arrays, notes = safetensors.read(self.args.weights)
+        state = {name: torch.from_numpy(x.astype("float32")) for name, x in arrays.items()}
+        blend.undo(state, float(notes.get("spotai.blend", 1)))
+        self.net.load_state_dict(state)
+        self.average.load_state_dict(state)
 
     def save(self):
         """Replaces files at once, so that a kill leaves the old or the new one."""
@@ -165,6 +176,7 @@ def arguments():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--variant", choices=networks.VARIANTS, default="frequency")
     parser.add_argument("--begin", type=pathlib.Path, help="another run's checkpoint")
+    parser.add_argument("--weights", type=pathlib.Path, help="exported ones, to begin from")
     parser.add_argument("--decay", type=int, help="let the rate fall to 0 in so many steps")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--log-weight", type=float, default=losses.LOG_WEIGHT)

@@ -11,6 +11,7 @@ SPDX-License-Identifier: PostgreSQL
 """
 
 import argparse
+import json
 import pathlib
 
 import torch
@@ -89,7 +90,7 @@ def main():
         rounded(net)
     else:
         shaken(net, args.seed)
-    notes = export.notes(args.variant)
+    notes = {"spotai.architecture": export.ARCHITECTURE, "spotai.params": json.dumps(export.parameters())}
     halves = safetensors.halves(net.state_dict())
     safetensors.write(args.out / "weights.safetensors", halves, notes)
     arrays = reference(net, *patch(args.frames, args.seed))

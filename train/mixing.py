@@ -10,7 +10,6 @@ before, the stems add up to the mix.
 SPDX-License-Identifier: PostgreSQL
 """
 
-import json
 import pathlib
 from typing import NamedTuple
 
@@ -63,9 +62,9 @@ class Library:
     def __init__(self, folders):
         self.songs = []
         for folder in folders:
-            for notes in sorted(pathlib.Path(folder).glob("*/song.json")):
-                json.loads(notes.read_text())  # a damaged song is found now, not at night
-                self.songs.append(self._song(notes.parent))
+            for path in sorted(pathlib.Path(folder).iterdir()):
+                if any((path / (s + ".wav")).is_file() for s in audio.STEMS):
+                    self.songs.append(self._song(path))
         self.having = {s: [g for g in self.songs if s in g.stems] for s in audio.STEMS}
         lacking = [s for s in audio.STEMS if not self.having[s]]
         if lacking:
@@ -74,10 +73,12 @@ class Library:
     @staticmethod
     def _song(folder):
         stems = tuple(s for s in (*audio.STEMS, "rest") if (folder / (s + ".wav")).is_file())
-        lengths = {soundfile.info(str(folder / (s + ".wav"))).frames for s in stems}
-        if len(lengths) != 1:
+        infos = [soundfile.info(str(folder / (s + ".wav"))) for s in stems]
+        if len({info.frames for info in infos}) != 1:
             raise ValueError("%s: stems of different lengths" % folder)
-        return Song(folder, lengths.pop(), stems, folder.name.startswith("album"))
+        if any((info.samplerate, info.channels) != (audio.RATE, 2) for info in infos):
+            raise ValueError("%s: stems must be stereo of %d Hz" % (folder, audio.RATE))
+        return Song(folder, infos[0].frames, stems, folder.name.startswith("album"))
 
     def backing(self, rng):
         """A song whose drums, bass and other play together, or None."""

@@ -1,15 +1,17 @@
-"""train/safetensors.py: writing the format that holds weights.
+"""train/safetensors.py: the format that holds weights.
 
 SPDX-License-Identifier: PostgreSQL
 """
 
 import json
+import pathlib
 import struct
 
 import numpy as np
 
 ALIGNMENT = 8  # bytes; the header is padded with spaces, as the format allows
 TYPES = {np.dtype("float16"): "F16", np.dtype("float32"): "F32"}
+NUMBERS = {name: dtype for dtype, name in TYPES.items()}
 
 
 def write(path, tensors, notes):
@@ -39,3 +41,16 @@ def halves(state):
             raise SystemExit("%s does not fit into f16" % name)
         out[name] = array
     return out
+
+
+def read(path):
+    """Arrays by name, and the text by text."""
+    content = pathlib.Path(path).read_bytes()
+    size = struct.unpack("<Q", content[:8])[0]
+    header = json.loads(content[8 : 8 + size])
+    notes, arrays = header.pop("__metadata__", {}), {}
+    for name, row in header.items():
+        first, end = (8 + size + x for x in row["data_offsets"])
+        array = np.frombuffer(content[first:end], NUMBERS[row["dtype"]])
+        arrays[name] = array.reshape(row["shape"])
+    return arrays, notes
