@@ -15,16 +15,17 @@ import sys
 
 import torch
 
-from . import audio, bands, curve, material, mixing, networks, reels, safetensors
+from . import audio, bands, curve, material, mixing, reels, safetensors
 
 ARCHITECTURE = "spotai"
 
 
-def parameters(variant):
-    """Hyper-parameters, as tables and files of the extension keep them."""
+LICENCE = "CC-BY-4.0"  # the strictest of the material's
+
+
+def parameters():
+    """Hyper-parameters that the extension takes, besides the tensors' shapes."""
     return {
-        "architecture": ARCHITECTURE,
-        "variant": variant,
         "stems": list(audio.STEMS),
         "sample_rate_hz": audio.RATE,
         "fft_size": mixing.FFT,
@@ -32,14 +33,15 @@ def parameters(variant):
         "frames": mixing.FRAMES,
         "bins": bands.BINS,
         "bands": [list(row) for row in bands.TABLE],
-        "channels": list(networks.CHANNELS),
         "mask": "softmax",
     }
 
 
-def notes(variant):
-    """Metadata of the file of weights."""
-    return {"format": "pt", "spotai": json.dumps(parameters(variant), separators=(",", ":"))}
+def notes(name, version):
+    """Metadata of the file of weights, as src/pg/model_export.c has them."""
+    found = {"name": name, "version": version, "architecture": ARCHITECTURE}
+    found |= {"params": json.dumps(parameters()), "licence": LICENCE, "source": "train/README.md"}
+    return {"spotai." + key: value for key, value in found.items()}
 
 
 def hashes(manifest):
@@ -109,15 +111,17 @@ def main():
     parser.add_argument("--run", type=pathlib.Path, required=True)
     parser.add_argument("--manifest", type=pathlib.Path, required=True)
     parser.add_argument("--reels", type=pathlib.Path, required=True, help="that it was trained on")
+    parser.add_argument("--version", default="1", help="of the model")
     parser.add_argument("--out", required=True, help="path without its ending")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu")
     history = [json.loads(line) for line in open(args.run / "history.jsonl")]
-    variant = state["settings"]["variant"]
     weights = pathlib.Path(args.out + ".safetensors")
     weights.parent.mkdir(parents=True, exist_ok=True)
-    safetensors.write(weights, safetensors.halves(state["average"]), notes(variant))
-    weights.with_suffix(".json").write_text(json.dumps(parameters(variant)) + "\n")
+    halves = safetensors.halves(state["average"])
+    safetensors.write(weights, halves, notes(weights.stem, args.version))
+    described = {"architecture": ARCHITECTURE} | parameters()
+    weights.with_suffix(".json").write_text(json.dumps(described) + "\n")
     weights.with_suffix(".svg").write_text(curve.svg(history))
     weights.with_suffix(".md").write_text(card(state, history, args, weights))
     print("%s: %.2f MB" % (weights, weights.stat().st_size / 1e6))

@@ -31,6 +31,8 @@ def shaken(net, seed):
                 tensor.copy_(LOGITS * noise)
             elif tensor.ndim > 2 or name.endswith("wards.weight"):
                 tensor.copy_(noise * (1.6 / tensor[0].numel()) ** 0.5)
+            elif name.endswith("bias"):
+                tensor.copy_(SPREAD * noise)  # PyTorch's own start is another chance
             else:
                 tensor.add_(SPREAD * noise)
     return rounded(net)
@@ -89,7 +91,7 @@ def main():
         rounded(net)
     else:
         shaken(net, args.seed)
-    notes = export.notes(args.variant)
+    notes = export.notes("golden", str(args.seed))
     halves = safetensors.halves(net.state_dict())
     safetensors.write(args.out / "weights.safetensors", halves, notes)
     arrays = reference(net, *patch(args.frames, args.seed))

@@ -273,7 +273,9 @@ def test_export(folder, _library):
     content = (folder / "model.safetensors").read_bytes()
     size = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + size])
-    assert json.loads(header.pop("__metadata__")["spotai"])["architecture"] == "spotai"
+    notes = header.pop("__metadata__")
+    assert notes["spotai.architecture"] == "spotai" and notes["spotai.name"] == "model"
+    assert json.loads(notes["spotai.params"])["bands"] == [list(row) for row in bands.TABLE]
     average = torch.load(folder / "decayed" / "average.pt")
     assert set(header) == set(average)
     for name, notes in header.items():
@@ -283,6 +285,11 @@ def test_export(folder, _library):
     card = (folder / "model.md").read_text()
     assert "CC0-1.0" in card and str(folder) not in card
     xml.dom.minidom.parse(str(folder / "model.svg"))
+
+
+def test_golden_repeats(_folder, _library):
+    one, two = (golden.shaken(networks.build("frequency"), 1).state_dict() for _ in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_curve(_folder, _library):
@@ -310,6 +317,7 @@ TESTS = [
     test_networks,
     test_loss,
     test_training,
+    test_golden_repeats,
     test_export,  # of the run that test_training has made
     test_curve,
     test_safetensors_refuses,
