@@ -32,6 +32,8 @@ def shaken(net, seed):
                 tensor.copy_(LOGITS * noise)
             elif tensor.ndim > 2 or name.endswith("wards.weight"):
                 tensor.copy_(noise * (1.6 / tensor[0].numel()) ** 0.5)
+            elif name.endswith("bias"):
+                tensor.copy_(SPREAD * noise)  # PyTorch's own start is another chance
             else:
                 tensor.add_(SPREAD * noise)
     return rounded(net)

@@ -341,6 +341,7 @@ TESTS = [
     test_networks,
     test_loss,
     test_training,
+    test_golden_repeats,
     test_export,  # of the run that test_training has made
     test_further,  # from what test_export has made
     test_aid,
