@@ -20,6 +20,7 @@ from . import bands
 
 STEM_WEIGHTS = torch.tensor([1.5, 1.0, 1.0, 1.0])  # vocals are the hardest and the most wanted
 LOG_WEIGHT = 0.06  # of the logarithm, against the mean error
+RESTRAINT = 0.04  # weight of the mean square of logits: what is not worth saying is not said
 LOG_FLOOR = 3e-3  # -25 dB of the mix: better is not rewarded
 BASS, OTHER = 2, 3
 WIDTHS = torch.tensor(bands.WIDTHS, dtype=torch.float32)
@@ -74,31 +75,32 @@ def descent(patch, joined, log_weight):
 
 
 class Loss(torch.autograd.Function):
-    """Of logits [B][8][T][512] and the prior's weights [4]: the weighted sum, and by stem [4]."""
+    """Of logits [B][8][T][512]: the weighted sum, and by stem [4] without the restraint."""
 
     @staticmethod
-    def forward(ctx, logits, prior, known, batch, log_weight):
-        """known [B][4][T][512] is what the prior's weights multiply."""
-        slopes, for_prior, found = torch.empty_like(logits), torch.zeros(4), torch.zeros(4)
+    def forward(ctx, logits, known, batch, log_weight):
+        """known [B][4][T][512] is the logarithm of the shares."""
+        slopes, found = torch.empty_like(logits), torch.zeros(4)
         for k in range(len(logits)):
             lifted = logits[k].float().reshape(4, 2, *logits.shape[2:])
-            lifted = lifted + (prior[:, None, None] * known[k])[:, None]
+            lifted = lifted + known[k][:, None]
             patch = estimated(lifted, batch, k, log_weight)
             slope = descent(patch, bool(batch.joined[k]), log_weight).div_(len(logits))
-            for_prior += (slope.sum(dim=1) * known[k]).sum(dim=(1, 2))
             slopes[k] = slope.reshape(logits.shape[1:])
+            slopes[k] += (2 * RESTRAINT / logits.numel()) * logits[k].float()
             found += patch.loss / len(logits)
-        ctx.save_for_backward(slopes, for_prior)
+        ctx.save_for_backward(slopes)
         ctx.mark_non_differentiable(found)
-        return (found * STEM_WEIGHTS).sum(), found
+        restraint = RESTRAINT * logits.float().square().mean()
+        return (found * STEM_WEIGHTS).sum() + restraint, found
 
     @staticmethod
     def backward(ctx, gradient, _found):
-        slopes, for_prior = ctx.saved_tensors
-        return slopes * gradient, for_prior * gradient, None, None, None
+        (slopes,) = ctx.saved_tensors
+        return slopes * gradient, None, None, None
 
 
 def of(net, batch, log_weight=LOG_WEIGHT):
     """The weighted loss of a MaskNet, to be minimised, and the loss by stem [4]."""
     logits = net.logits(net.planes(batch.bands, batch.shares))
-    return Loss.apply(logits, net.prior, net.known(batch.shares), batch, log_weight)
+    return Loss.apply(logits, net.known(batch.shares), batch, log_weight)

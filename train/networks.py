@@ -159,7 +159,8 @@ class MaskNet(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(PLANES, BANDS))
         self.shift = nn.Parameter(torch.zeros(PLANES, BANDS))
-        self.prior = nn.Parameter(torch.ones(STEMS))
+        # one while training, so that the network says what the shares do not; see blend.py
+        self.register_buffer("prior", torch.ones(STEMS))
         self.register_buffer("place", torch.linspace(-1, 1, BANDS), persistent=False)
         self.down, self.stage, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, (a, b) in enumerate(zip((CHANNELS_IN, *CHANNELS), CHANNELS)):

@@ -203,7 +203,9 @@ def test_loss(folder, _library):
     net = golden.shaken(networks.build("frequency"), 1)
     masks = net(batch.bands, batch.shares)
     found = losses.plain(masks, batch)
-    (found * losses.STEM_WEIGHTS).sum().backward()
+    logits = net.logits(net.planes(batch.bands, batch.shares))
+    restraint = losses.RESTRAINT * logits.square().mean()
+    ((found * losses.STEM_WEIGHTS).sum() + restraint).backward()
     wanted = {name: p.grad.clone() for name, p in net.named_parameters()}
     net.zero_grad()
     loss, by_stem = losses.of(net, batch)

@@ -282,8 +282,6 @@ store_whole_pieces(SpSeparation *s)
 	for (int i = 0; i < s->n_stems; i++)
 		s->next[i] = sp_audio_store_range(s->results[i].audio_id, s->spools[i], s->next[i],
 		                                  sp_audio_chunks(s->spools[i]) - 1);
-	/* SPI leaves its own context behind */
-	MemoryContextSwitchTo(s->context);
 }
 
 /* Take what the engine has ready to the stems' files. */
