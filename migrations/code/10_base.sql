@@ -114,13 +114,13 @@ BEGIN
         VALUES (step.version, step.name, spotai.version());
     END LOOP;
     CALL _spotai.secure_tables();
-    -- the tables are what this is about: without the weights, spotai.separate() says what is missing
-    BEGIN
-        PERFORM spotai.model_install_base();
-    EXCEPTION WHEN undefined_file OR io_error OR insufficient_privilege OR data_exception OR feature_not_supported THEN
-        RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM,
-            HINT = 'Install the extension''s files again and CALL spotai.migrate(); until then spotai.separate() needs model => ''classical'' or a model of yours.';
-    END;
+    -- what a room does once its tables are there
+    FOR step IN
+        SELECT p.proname FROM pg_proc p
+        WHERE p.pronamespace = '_spotai'::regnamespace AND p.proname ~ '^migrated_' ORDER BY p.proname
+    LOOP
+        EXECUTE format('CALL _spotai.%I()', step.proname);
+    END LOOP;
 END
 $$;
 COMMENT ON PROCEDURE spotai.migrate() IS

@@ -30,6 +30,18 @@ AS 'MODULE_PATHNAME', 'spotai_model_install_base';
 COMMENT ON FUNCTION spotai.model_install_base() IS
 'installs the model that comes with the extension, spotai-base, and makes it active; false when this version of it is there already. spotai.migrate() calls it, and so does a separation that needs it';
 
+CREATE PROCEDURE _spotai.migrated_model()
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM spotai.model_install_base();
+EXCEPTION WHEN undefined_file OR io_error OR insufficient_privilege OR data_exception OR feature_not_supported THEN
+    RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM,
+        HINT = 'Install the extension''s files again and CALL spotai.migrate(); until then spotai.separate() needs model => ''classical'' or a model of yours.';
+END
+$$;
+COMMENT ON PROCEDURE _spotai.migrated_model() IS
+'installs the model that comes with the extension; without its weights spotai.separate() says what is missing, so migrate() goes on';
+
 CREATE FUNCTION spotai.model_export(name text, path text, version text DEFAULT NULL, overwrite boolean DEFAULT false)
 RETURNS bigint
 LANGUAGE C VOLATILE

@@ -1,6 +1,6 @@
 /*
  * src/pg/threads.h
- *	  Threads that a backend keeps for what is not a network.
+ *	  Threads for what is not a network.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -12,7 +12,7 @@
 #include "core/sp_pool.h"
 
 /*
- * As many threads as spotai.threads says, for whoever asks first until the
+ * As many threads as spotai.threads says, for whoever asks first, until the
  * current memory context is reset; NULL when it says one, or when somebody
  * else has them: do the work in your own thread then.  What uses them must
  * belong to the same context and be made later.

@@ -39,7 +39,7 @@ my $hashes = "SELECT string_agg(stem || encode(sha256, 'hex'), ' ' ORDER BY stem
 my $job = separate($short);
 is(one("SELECT spotai.wait('$job')"), 'succeeded', 'a separation as a job');
 is(one("SELECT result ->> 'model', (SELECT string_agg(k, ',' ORDER BY k) FROM jsonb_object_keys(result -> 'stems') k) FROM spotai.job WHERE id = '$job'"),
-	'classical|bass,drums,other,vocals', 'its result names model and stems');
+	'spotai-base|bass,drums,other,vocals', 'its result names model and stems');
 is(one("SELECT count(*) FROM spotai.job j, jsonb_each_text(j.result -> 'stems') r JOIN spotai.audio a ON a.id = r.value::uuid AND a.stem = r.key WHERE j.id = '$job'"),
 	'4', 'and their audio');
 my $by_job = one($hashes);
