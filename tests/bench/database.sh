@@ -76,17 +76,17 @@ throughput() {
     sql bench-server -q -c "SELECT spotai.ingest_file('$WORK/song.flac', 'flac'), spotai.ingest_file('$WORK/song.mp3', 'mp3')" bench > /dev/null
     measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.flac', 'again')" && row "ingest FLAC again, bytes known"
     say "separation"
-    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 2)" &&
+    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 2, 'classical')" &&
         row "separate FLAC into 2, $minutes min"
-    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 4)" &&
+    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 4, 'classical')" &&
         row "separate FLAC into 4, $minutes min"
-    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'mp3'), 4)" &&
+    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'mp3'), 4, 'classical')" &&
         row "separate MP3 into 4 (24 bits), $minutes min"
     measure3 $SONG_S "SELECT spotai.remix((SELECT id FROM spotai.track WHERE title = 'flac'), '{\"vocals\": null}')" &&
         row "remix, $minutes min"
     say "the long song, $long"
     measure "$LONG_S" "SELECT spotai.ingest_file('$WORK/long.flac', 'long')" && row "ingest FLAC, $long"
-    measure "$LONG_S" "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'long'), 4)" &&
+    measure "$LONG_S" "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'long'), 4, 'classical')" &&
         row "separate into 4, $long"
     printf '\nOf the songs of %s minutes the median of three runs, the long one once. Peak is VmHWM of the backend; private is that\nless the shared memory it had touched (shared_buffers = 32 MB).\n' "$minutes"
 }
@@ -98,7 +98,7 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 # From pg_cancel_backend to the end of the statement, in ms.
 cancel_statement() {
     local client pid start
-    sql bench-server -c "/* canceled */ SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'long'), 4)" bench 2> /dev/null &
+    sql bench-server -c "/* canceled */ SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'long'), 4, 'classical')" bench 2> /dev/null &
     client=$!
     sleep "$1"
     pid=$(sql bench-server -Atc "SELECT pid FROM pg_stat_activity WHERE query LIKE '/* canceled */%' AND state = 'active'" bench)

@@ -14,7 +14,7 @@ score() {
     local name=$1 stems=$2 track stem truth
     track=$(ingest "$3")
     shift 3
-    query -c "SELECT count(*) FROM spotai.separate('$track', $stems)" > /dev/null
+    query -c "SELECT count(*) FROM spotai.separate('$track', $stems, 'classical')" > /dev/null
     for stem in "$@"; do
         truth=$(ingest "${stem#*=}")
         query -c "INSERT INTO score SELECT '$name', '${stem%%=*}', spotai.sdr(t.audio_id, s.id) FROM spotai.track t, spotai.audio s
