@@ -53,7 +53,7 @@ prepare() {
 # separation STEMS TITLE [MODEL]: a statement.
 separation() {
     local model=${3:-four}
-    if [ "$1" = 2 ]; then model=two; fi
+    if [ "$1" = 2 ] && [ -z "${3:-}" ]; then model=two; fi
     printf "SELECT count(*) FROM spotai.separate((SELECT id FROM spotai.track WHERE title = '%s'), %s, '%s')" "$2" "$1" "$model"
 }
 
@@ -105,20 +105,29 @@ models() {
     query -c 'VACUUM ANALYZE'
 }
 
+# A song is separated once: stems that are there would be deleted within the measurement.
+forget() { printf "DELETE FROM spotai.audio WHERE kind = 'stem';\nVACUUM spotai.audio_chunk;\nCHECKPOINT;\n"; }
+
 # A server that has run for a while has files of the log to use again, and does not make new ones of zeros.
 settle() { query -c CHECKPOINT; }
 
 # --- speed ------------------------------------------------------------------
 
-# times STEMS SETTINGS: x real time of the song, the median of RUNS after a short song that loads the network.
+# times STEMS SETTINGS [MODEL]: x real time of the song, the median of RUNS after a short song that loads the network.
 times() {
-    { timed "$(separation "$1" $SHORT_S)"; for _ in $(seq $RUNS); do timed "$(separation "$1" $SONG_S)"; done; } |
-        backend "$2" | tail -$RUNS | median | awk -v music=$SONG_S '{ printf "%.1f", music / $1 }'
+    {
+        timed "$(separation "$1" $SHORT_S "${3:-}")"
+        for _ in $(seq $RUNS); do
+            forget
+            timed "$(separation "$1" $SONG_S "${3:-}")"
+        done
+    } | backend "$2" | grep -E '^[0-9.]+$' | tail -$RUNS | median | awk -v music=$SONG_S '{ printf "%.1f", music / $1 }'
 }
 
+# speed_row STEMS PRECISION THREADS [BAR [MODEL]]
 speed_row() {
     local x
-    x=$(times "$1" "threads=$3 nn_precision=$2")
+    x=$(times "$1" "threads=$3 nn_precision=$2" "${5:-}")
     printf '| %s | %s | %s | %s | %s | %s |\n' "$1" "$2" "$3" "$(awk -v m=$SONG_S -v x="$x" 'BEGIN { printf "%.2f", m / x }')" \
         "$x" "${4:+$(verdict least "$x" "$4")}"
 }
@@ -135,6 +144,24 @@ speed() {
     speed_row 2 bf16 2 150
     speed_row 2 f32 1
     speed_row 2 f32 2 60
+}
+
+# The model that comes with the extension, and what it refines.
+base() {
+    say "spotai-base"
+    settle
+    printf '\n| spotai-base, 3 minutes: stems | numbers | threads | s | x real time | bar |\n|--:|---|--:|--:|--:|---|\n'
+    speed_row 4 bf16 1 '' spotai-base
+    speed_row 4 bf16 2 150 spotai-base
+    speed_row 4 f32 1 '' spotai-base
+    speed_row 4 f32 2 60 spotai-base
+    speed_row 2 bf16 2 '' spotai-base
+    speed_row 4 "f32" 1 '' classical | sed 's/| f32 |/| classical, no network |/'
+    printf '\n| spotai-base in a new backend: stems | numbers | song | x real time | peak MB | private MB at its end | bar |\n|--:|---|---|--:|--:|--:|---|\n'
+    memory_row 4 bf16 $SHORT_S "10 s" 250 spotai-base
+    memory_row 4 bf16 $SONG_S "3 min" 250 spotai-base
+    memory_row 4 f32 $SONG_S "3 min" 250 spotai-base
+    memory_row 4 f32 "$LONG_S" "$(awk -v s="$LONG_S" 'BEGIN { printf "%.3g h", s / 3600 }')" 250 spotai-base
 }
 
 variants() {
@@ -190,12 +217,13 @@ first_use() {
 
 # --- memory -----------------------------------------------------------------
 
+# memory_row STEMS PRECISION SECONDS TEXT [BAR [MODEL]]
 memory_row() {
     local out peak private
-    out=$({ timed "$(separation "$1" "$3")"; memory; } | backend "threads=2 nn_precision=$2")
+    out=$({ timed "$(separation "$1" "$3" "${6:-}")"; memory; } | backend "threads=2 nn_precision=$2")
     read -r peak _ private < <(tail -1 <<< "$out")
     printf '| %s | %s | %s | %s | %s | %s | %s |\n' "$1" "$2" "$4" "$(awk -v m="$3" -v s="$(head -1 <<< "$out")" 'BEGIN { printf "%.1f", m / s }')" \
-        "$(mb <<< "$peak")" "$(mb <<< "$private")" "$([ "$1" = 2 ] || verdict most "$(mb <<< "$peak")" 700 MB)"
+        "$(mb <<< "$peak")" "$(mb <<< "$private")" "${5:+$(verdict most "$(mb <<< "$peak")" "$5" MB)}"
 }
 
 memory_by_length() {
@@ -203,11 +231,11 @@ memory_by_length() {
     long=$(awk -v s="$LONG_S" 'BEGIN { printf "%.3g h", s / 3600 }')
     say "memory, up to $long"
     printf '\n| a new backend: stems | numbers | song | x real time | peak MB | private MB at its end | bar |\n|--:|---|---|--:|--:|--:|---|\n'
-    memory_row 4 bf16 $SHORT_S "10 s"
-    memory_row 4 f32 $SHORT_S "10 s"
-    memory_row 4 f32 $SONG_S "3 min"
+    memory_row 4 bf16 $SHORT_S "10 s" 700
+    memory_row 4 f32 $SHORT_S "10 s" 700
+    memory_row 4 f32 $SONG_S "3 min" 700
     memory_row 2 bf16 $SONG_S "3 min"
-    memory_row 4 bf16 "$LONG_S" "$long"
+    memory_row 4 bf16 "$LONG_S" "$long" 700
 }
 
 # Private memory of one backend after 1, 10 and 100 songs.
@@ -282,6 +310,6 @@ trap 'cluster_stop bench-server; remove_private_dir bench-server' EXIT
 prepare
 models
 parts=("$@")
-if [ $# = 0 ]; then parts=(speed variants first_use memory_by_length memory_by_count rounding); fi
+if [ $# = 0 ]; then parts=(speed base variants first_use memory_by_length memory_by_count rounding); fi
 for part in "${parts[@]}"; do $part; done
 notes
