@@ -87,7 +87,7 @@ golden_vector_range(const char *name, bool moved, float *centre, float *half)
 		{".running_var", 1.0f, 0.5f},  {".weight", 1.0f, 0.25f},
 		{"input_mean", 0.0f, 0.5f},    {"input_scale", 0.125f, 0.03125f},
 		{"output_mean", 1.0f, 0.25f},  {"output_scale", 1.0f, 0.25f},
-		{"prior", 1.0f, 0.25f},
+		{"prior", 1.0f, 0.25f},        {"trust", 0.5f, 0.5f},
 	};
 	size_t length = strlen(name);
 

@@ -36,7 +36,7 @@ typedef struct SpotaiSource
 	size_t count;
 	SpTensorInfo tensors[SPOTAI_MAX_TENSORS];
 	char names[SPOTAI_MAX_TENSORS][48];
-	bool flat; /* the head is zero and the prior 1: the network gives back the shares */
+	bool flat; /* the head is zero, prior and trust are 1: the network gives back the shares */
 } SpotaiSource;
 
 static inline void
@@ -109,12 +109,13 @@ spotai_read(void *self, size_t i, float *out, SpFault *fault)
 {
 	SpotaiSource *s = self;
 	const SpTensorInfo *t = &s->tensors[i];
-	bool head = strncmp(t->name, "head", 4) == 0, prior = strcmp(t->name, "prior") == 0;
+	bool head = strncmp(t->name, "head", 4) == 0;
+	bool one = strcmp(t->name, "prior") == 0 || strcmp(t->name, "trust") == 0;
 
 	(void) fault;
 	golden_weights(t->name, t->rank, t->shape, out);
-	for (int64_t k = 0; k < t->elements && s->flat && (head || prior); k++)
-		out[k] = prior ? 1.0f : 0.0f;
+	for (int64_t k = 0; k < t->elements && s->flat && (head || one); k++)
+		out[k] = one ? 1.0f : 0.0f;
 	return SP_OK;
 }
 
@@ -137,6 +138,7 @@ spotai_source(const SpotaiSize *size)
 	spotai_add(s, "scale", "", 4, size->bands, 0, 0);
 	spotai_add(s, "shift", "", 4, size->bands, 0, 0);
 	spotai_add(s, "prior", "", 4, 0, 0, 0);
+	spotai_add(s, "trust", "", size->bands, 0, 0, 0);
 	for (int i = 0; i < size->levels; i++)
 		spotai_add_level(s, size, i);
 	spotai_add_conv(s, "head", 32, size->channels[0], 3, 0);

@@ -40,6 +40,9 @@ class Response:
     def sibilants(self, db):
         self.decibels(np.array(SIBILANTS_HZ, float), [0, db])
 
+    def muffle(self, hz, db):
+        self.decibels(np.array([hz, 4 * hz]), [0, db])
+
     def low_pass(self, hz):
         """As resampling cuts: to nothing within a fourteenth of the corner."""
         self.gain = self.gain * np.clip((hz - self.hz) / (hz / 14) + 1, 0, 1)[:, None]

@@ -15,7 +15,7 @@ import sys
 
 import torch
 
-from . import audio, bands, blend, curve, material, mixing, reels, safetensors
+from . import audio, bands, curve, material, mixing, reels, safetensors, trust
 
 ARCHITECTURE = "spotai"
 
@@ -39,7 +39,6 @@ def notes(args):
     found = {"format": "pt", "spotai.architecture": ARCHITECTURE, "spotai.name": args.name}
     found |= {"spotai.version": args.version, "spotai.params": json.dumps(parameters())}
     found |= {"spotai.licence": args.licence, "spotai.source": args.source}
-    found |= {"spotai.blend": str(args.blend)}
     return {key: value for key, value in found.items() if value}
 
 
@@ -63,12 +62,12 @@ def table(line):
     return rows
 
 
-def training(state, history, folder, share):
+def training(state, history, folder):
     """Facts of the run."""
     count = sum(t.numel() for t in state["average"].values())
     settings = ", ".join("%s %s" % item for item in state["settings"].items())
     lines = ["- command: `%s`" % without_folders(state["command"]), "- settings: %s" % settings]
-    lines += ["- blend with the shares (`train/blend.py`): %g" % share, "- values: %d" % count, "- steps: %d" % state["step"]]
+    lines += ["- trust in the network (`train/trust.py`): %g" % state["average"]["trust"].mean(), "- values: %d" % count, "- steps: %d" % state["step"]]
     lines += ["- hours of training, wall clock: %.2f" % (state["seconds"] / 3600)]
     heard = state["step"] * state["settings"]["batch"] * mixing.FRAMES * mixing.HOP / audio.RATE
     lines += ["- hours of mixtures heard: %.0f" % (heard / 3600)]
@@ -86,7 +85,7 @@ def card(state, history, args, weights):
     lines = ["# Model card: " + weights.stem, ""]
     lines += ["A four-stem mask network that refines the engine `classical`, trained by `train/`"]
     lines += ["on nothing but the material below. Exported by `%s`." % command_line(), ""]
-    lines += ["## Training", "", *training(state, history, args.reels, args.blend), ""]
+    lines += ["## Training", "", *training(state, history, args.reels), ""]
     lines += ["![curve](%s.svg)" % weights.stem, ""]
     lines += ["Mean over mixtures of held-out songs and singers, in the bands of the network:", ""]
     lines += [*table(history[-1]), ""]
@@ -116,12 +115,12 @@ def main():
     parser.add_argument("--version", default="1")
     parser.add_argument("--licence")
     parser.add_argument("--source")
-    parser.add_argument("--blend", type=float, default=1, help="see blend.py")
+    parser.add_argument("--trust", type=float, default=trust.TRUST, help="see trust.py")
     parser.add_argument("--out", required=True, help="path without its ending")
     args = parser.parse_args()
     state = torch.load(args.run / "checkpoint.pt", map_location="cpu")
     history = [json.loads(line) for line in open(args.run / "history.jsonl")]
-    blend.apply(state["average"], args.blend)
+    trust.apply(state["average"], args.trust)
     weights = pathlib.Path(args.out + ".safetensors")
     weights.parent.mkdir(parents=True, exist_ok=True)
     safetensors.write(weights, safetensors.halves(state["average"]), notes(args))

@@ -28,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from . import audio, blend, losses, memory, networks, patches, safetensors, validation
+from . import audio, losses, memory, networks, patches, safetensors, trust, validation
 
 RATE = 1.5e-3  # of Adam
 WARM_UP = 200  # steps
@@ -73,12 +73,12 @@ class Run:
             self.decay_from = self.step
 
     def _take_weights(self):
-        """Begins from exported weights, if there are any: no memory of the optimiser, no blend."""
+        """Begins from exported weights, if there are any: no memory of the optimiser, all trust."""
         if getattr(self.args, "weights", None) is None:
             return
-        arrays, notes = safetensors.read(self.args.weights)
+        arrays, _ = safetensors.read(self.args.weights)
         state = {name: torch.from_numpy(x.astype("float32")) for name, x in arrays.items()}
-        blend.undo(state, float(notes.get("spotai.blend", 1)))
+        trust.apply(state, 1)
         self.net.load_state_dict(state)
         self.average.load_state_dict(state)
 

@@ -26,6 +26,7 @@ def shaken(net, seed):
     """Random values in every tensor, of magnitudes as training leaves them, rounded to f16."""
     chance = torch.Generator().manual_seed(seed)
     with torch.no_grad():
+        net.trust.copy_(torch.rand(net.trust.shape, generator=chance))
         for name, tensor in net.named_parameters():
             noise = torch.randn(tensor.shape, generator=chance)
             if name.startswith("head.conv.weight"):
@@ -41,7 +42,7 @@ def shaken(net, seed):
 
 def rounded(net):
     with torch.no_grad():
-        for tensor in net.parameters():
+        for tensor in (*net.parameters(), net.trust):
             tensor.copy_(tensor.half().float())
     return net
 

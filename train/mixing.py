@@ -25,18 +25,20 @@ VOCALS, DRUMS, BASS, OTHER = range(4)  # the order of audio.STEMS
 # Chances.  A network given the repetition of the backing learns to use it only
 # from songs that repeat, so most mixtures have the backing of one song.
 ALBUM_BACKING, SONG_BACKING = 0.22, 0.55  # the rest: each stem from elsewhere
-OWN_VOICE = {"album": 0.8, "song": 0.4}
+OWN_VOICE = {"album": 0.8, "song": 0.6}
 ALBUM_VOICE = 0.65  # of voices from elsewhere: the album's are the only real ones
 OTHER_DRUMS = 0.12
 ABSENT = {"vocals": 0.06, "drums": 0.1, "bass": 0.08, "other": 0.04}
 SECOND_OTHER, SECOND_VOICE = 0.25, 0.15  # another excerpt in the stem
-NARROW, DULL = 0.15, 0.25  # nothing above 8 kHz; above 10 .. 17 kHz
+NARROW, DULL = 0.2, 0.25  # nothing above 8 kHz; above 10 .. 17 kHz
 NARROW_MONO, MONO = 0.7, 0.15
 LOUD_VOICE = 0.25  # as in karaoke recordings
+MUFFLED_VOICE = 0.2  # through a cheap microphone, or far from it
+MUFFLED_HZ, MUFFLED_DB = (1500, 5000), (-8, -30)  # falls from there, by that much two octaves up
 COMPRESSED, CLIPPED = 0.4, 0.12  # the mix
 TOGETHER = 0.1  # all stems in one room: a concert
 
-MEAN_GAIN_DB = {"vocals": 0.0, "drums": 1.0, "bass": -1.0, "other": 1.0}
+MEAN_GAIN_DB = {"vocals": 2.0, "drums": 1.0, "bass": -1.0, "other": 1.0}
 GAIN_DEVIATION_DB = 4.0
 LOUD_VOICE_DB = (3.0, 9.0)
 SPEEDS = (0.85, 1.18)  # of voices from elsewhere, whose pitch and size follow
@@ -162,9 +164,11 @@ def response(n, stem, scene, rng):
     if stem == "vocals":
         if rng.random() < 0.5:
             out.sibilants(rng.uniform(-4, 9))
+        if rng.random() < MUFFLED_VOICE:
+            out.muffle(rng.uniform(*MUFFLED_HZ), rng.uniform(*MUFFLED_DB))
         if rng.random() < 0.25:
             out.echo(rng)
-    room = {"vocals": 0.45, "drums": 0.15, "bass": 0.02, "other": 0.15}[stem]
+    room = {"vocals": 0.3, "drums": 0.15, "bass": 0.02, "other": 0.15}[stem]
     if scene.room or rng.random() < room:
         out.room(rng, 0.6 if scene.room or stem == "vocals" else 0.35)
     if scene.top_hz < 22050:

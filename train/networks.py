@@ -3,7 +3,8 @@
 All refine the built-in method: they take a patch's band magnitudes (left,
 right, middle, side, scaled to a mean of 1) and the shares that `classical`
 gives the stems in each band, and add their logits to the logarithm of those
-shares.  The last layer starts at zero, so an untrained network is `classical`.
+shares.  The masks are a mean of that and the shares, weighted by how far the
+network is trusted.  The last layer starts at zero: untrained, it is `classical`.
 
     bands  [B][4][frames][512]            magnitudes
     shares [B][4 stems][frames][512]      add up to 1
@@ -159,8 +160,9 @@ class MaskNet(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(PLANES, BANDS))
         self.shift = nn.Parameter(torch.zeros(PLANES, BANDS))
-        # one while training, so that the network says what the shares do not; see blend.py
+        # Not learned: the network says what the shares do not, and is trusted; see trust.py
         self.register_buffer("prior", torch.ones(STEMS))
+        self.register_buffer("trust", torch.ones(BANDS))
         self.register_buffer("place", torch.linspace(-1, 1, BANDS), persistent=False)
         self.down, self.stage, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level, (a, b) in enumerate(zip((CHANNELS_IN, *CHANNELS), CHANNELS)):
@@ -197,7 +199,8 @@ class MaskNet(nn.Module):
         found = self.logits(self.planes(bands, shares)).float()
         found = found.reshape(len(bands), STEMS, CHANNELS_OUT, *bands.shape[2:])
         prior = self.prior[:, None, None] * self.known(shares)
-        return torch.softmax(found + prior[:, :, None], dim=1)
+        found, known = torch.softmax(found + prior[:, :, None], dim=1), shares[:, :, None]
+        return known + self.trust * (found - known)
 
 
 def narrow(level, width):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from . import audio, bands, mixing, prior, reels
+from . import audio, bands, mixing, reels
 
 TILT_DB = 2.0  # deviation of the equaliser that mix and targets share
 TILT_POINTS = 6  # over the bands
@@ -70,7 +70,7 @@ def assembled(rows, joined, gain=None):
 
 def batch(found, seed, number, size):
     """The batch of that number, the same whenever it is read."""
-    rows, joined, gain, draws = [], [], [], []
+    rows, joined, gain = [], [], []
     for k in range(size):
         rng = audio.dice("patch", seed, number, k)
         reel = found[rng.randrange(len(found))]
@@ -78,13 +78,7 @@ def batch(found, seed, number, size):
         rows.append(x[:, SWAPPED] if rng.random() < 0.5 else x)
         joined.append(reel.notes["joined"])
         gain.append(tilt(rng))
-        draws.append(prior.Draw(rng))
-    made = assembled(rows, joined, gain)
-    for k, draw in enumerate(draws):
-        heard, targets = made.bands[k, :2], made.targets[k]
-        if not made.joined[k]:
-            made.shares[k] = prior.aided(made.shares[k], heard, targets, draw)
-    return made
+    return assembled(rows, joined, gain)
 
 
 def whole(reel):

@@ -19,8 +19,8 @@ import xml.dom.minidom
 import numpy as np
 import torch
 
-from . import audio, bands, blend, curve, effects, fit, golden, losses, mixing, networks
-from . import patches, prior, reels, safetensors, songs, validation
+from . import audio, bands, curve, effects, fit, golden, losses, mixing, networks
+from . import patches, reels, safetensors, songs, validation
 
 FRAMES = 144  # of the reels made here
 SECONDS = 6.0
@@ -201,6 +201,7 @@ def test_loss(folder, _library):
     batch = patches.batch(patches.reels_of(folder / "reels"), 1, 2, 2)
     batch = batch._replace(joined=torch.tensor([True, False]))
     net = golden.shaken(networks.build("frequency"), 1)
+    net.trust.fill_(1)  # as it is while training
     masks = net(batch.bands, batch.shares)
     found = losses.plain(masks, batch)
     logits = net.logits(net.planes(batch.bands, batch.shares))
@@ -270,7 +271,7 @@ def test_export(folder, _library):
     (folder / "manifest.json").write_text(json.dumps(rows))
     command = [sys.executable, "-m", "train.export", "--run", folder / "decayed"]
     command += ["--manifest", folder / "manifest.json", "--reels", folder / "reels"]
-    command += ["--name", "mine", "--blend", "0.5", "--out", folder / "model"]
+    command += ["--name", "mine", "--trust", "0.25", "--out", folder / "model"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     arrays, notes = safetensors.read(folder / "model.safetensors")
     assert notes["spotai.name"] == "mine" and notes["spotai.architecture"] == "spotai"
@@ -278,7 +279,7 @@ def test_export(folder, _library):
     average = torch.load(folder / "decayed" / "average.pt")
     assert set(arrays) == set(average)
     exported = {name: torch.from_numpy(x.astype("float32")) for name, x in arrays.items()}
-    blend.undo(exported, float(notes["spotai.blend"]))
+    assert (exported.pop("trust") == 0.25).all() and (average.pop("trust") == 1).all()
     for name, tensor in average.items():
         assert torch.allclose(exported[name], tensor, rtol=1e-2, atol=2e-3), name
     card = (folder / "model.md").read_text()
@@ -287,7 +288,7 @@ def test_export(folder, _library):
 
 
 def test_further(folder, _library):
-    """Training goes on from exported weights, without their blend."""
+    """Training goes on from exported weights, in full trust."""
     args = arguments(folder, "further")
     args.weights = folder / "model.safetensors"
     before = torch.load(folder / "decayed" / "average.pt")
@@ -295,22 +296,16 @@ def test_further(folder, _library):
         assert torch.allclose(before[name], tensor, rtol=1e-2, atol=2e-3), name
 
 
-def test_aid(_folder, _library):
-    """Shares on the way to the truth add up to one, and come nearer to it."""
-    torch.manual_seed(1)
-    truth = torch.softmax(3 * torch.randn(4, 32, 64), dim=0)
-    heard = torch.rand(2, 32, 64) + 0.1
-    given = torch.softmax(torch.randn(4, 32, 64), dim=0)
-
-    def distance(part):
-        draw = prior.Draw(audio.dice("aid"))
-        draw.untouched, draw.exponent = False, 1.0
-        draw.part = torch.full((1, 1, *prior.PIECES), part)
-        found = prior.aided(given.clone(), heard, truth[:, None] * heard, draw)
-        assert torch.allclose(found.sum(dim=0), torch.ones(32, 64), atol=1e-5)
-        return float((found - prior.true_shares(heard, truth[:, None] * heard)).abs().mean())
-
-    assert distance(0.8) < distance(0.4) < distance(0.0)
+def test_likeness(folder, _library):
+    """Classical's SDR of a reel is that of validation; the better it is, the likelier a mixture is taken."""
+    reel = patches.reels_of(folder / "reels")[0]
+    found = reels.sdr(np.load(reel.path), reel.notes)
+    for k, stem in enumerate(audio.STEMS):
+        if not np.isnan(found[k]):
+            assert abs(found[k] - validation.sdr(None, [reel])[stem]) < 0.1, stem
+    best, good, bad = (reels.likeness(np.full(4, db)) for db in (12.0, 3.0, -3.0))
+    assert 0.99 < best < 1 and 0.1 < good < 0.5 and bad < 1e-3
+    assert reels.likeness(np.array([np.nan, 12, 12, 12])) < reels.WITHOUT_VOICE + 1e-9
 
 
 def test_golden_repeats(_folder, _library):
@@ -346,7 +341,7 @@ TESTS = [
     test_golden_repeats,
     test_export,  # of the run that test_training has made
     test_further,  # from what test_export has made
-    test_aid,
+    test_likeness,  # of the reels that test_patches has written
     test_curve,
     test_safetensors_refuses,
 ]

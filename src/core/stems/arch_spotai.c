@@ -239,7 +239,9 @@ load_planes(Loader *l, SpNn *nn, const SpModelSpec *spec, SpPlanes **out)
 		st = read_part(l, "scale", "", sp_planes_scale(*out));
 	if (st == SP_OK)
 		st = read_part(l, "shift", "", sp_planes_shift(*out));
-	return st != SP_OK ? st : read_part(l, "prior", "", sp_planes_prior(*out));
+	if (st == SP_OK)
+		st = read_part(l, "prior", "", sp_planes_prior(*out));
+	return st != SP_OK ? st : read_part(l, "trust", "", sp_planes_trust(*out));
 }
 
 static SpStatus

@@ -28,7 +28,7 @@ struct SpPlanes
 	SpPlanesConfig cfg;
 	size_t bands;
 	SpBands *table;
-	float *learned; /* scale, shift, prior */
+	float *learned; /* scale, shift, prior, trust */
 	float *place;   /* [bands] from -1 to 1 */
 	float *silence; /* a row of nothing */
 	float *powers;  /* [SP_SPOTAI_ROW][bins]: observe's own */
@@ -60,7 +60,7 @@ sp_planes_new(const SpEnv *env, const SpPlanesConfig *cfg, SpPlanes **out)
 	p->cfg = *cfg;
 	p->bands = sp_band_table_bands(&cfg->bands);
 	st = sp_bands_new(env, &cfg->bands, &p->table);
-	p->learned = sp_calloc(env, 2 * HEARD * p->bands + STEMS, sizeof(float));
+	p->learned = sp_calloc(env, (2 * HEARD + 1) * p->bands + STEMS, sizeof(float));
 	p->place = sp_alloc(env, p->bands, sizeof(float));
 	p->silence = sp_calloc(env, SP_SPOTAI_ROW * p->bands, sizeof(float));
 	p->powers = sp_alloc(env, SP_SPOTAI_ROW * cfg->bins, sizeof(float));
@@ -105,6 +105,12 @@ float *
 sp_planes_prior(SpPlanes *p)
 {
 	return p->learned + 2 * HEARD * p->bands;
+}
+
+float *
+sp_planes_trust(SpPlanes *p)
+{
+	return p->learned + 2 * HEARD * p->bands + STEMS;
 }
 
 /* --- a frame ----------------------------------------------------------------- */
@@ -300,12 +306,20 @@ add(float *restrict out, const float *restrict prior, size_t n)
 		out[i] += prior[i];
 }
 
+/* From the shares towards what the network makes of them. */
+SP_CLONES static void
+lean(float *restrict mask, const float *restrict share, const float *restrict trust, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		mask[i] = share[i] + trust[i] * (mask[i] - share[i]);
+}
+
 void
 sp_planes_masks(const SpPlanes *p, const float *rows, size_t count, const float *logits,
                 float *room, float *const *masks)
 {
 	size_t bands = p->bands;
-	const float *prior = p->learned + 2 * HEARD * bands;
+	const float *prior = p->learned + 2 * HEARD * bands, *trust = prior + STEMS;
 
 	for (size_t t = 0; t < p->cfg.frames; t++)
 	{
@@ -328,6 +342,8 @@ sp_planes_masks(const SpPlanes *p, const float *rows, size_t count, const float 
 			for (size_t s = 0; s < STEMS; s++)
 				stems[s] = planes[2 * s + c];
 			sp_softmax(stems, STEMS, bands);
+			for (size_t s = 0; s < STEMS; s++)
+				lean(stems[s], shares + s * bands, trust, bands);
 		}
 	}
 }

@@ -4,7 +4,8 @@
  *
  * A row keeps of a frame, in bands: magnitudes of left, right, middle and side, and the
  * shares that cues give voice, drums, bass and other.  The network refines
- * the shares: it is given them, and its logits are added to their logarithm.
+ * the shares: it is given them, its logits are added to their logarithm, and the masks are
+ * a mean of both, weighted by how far the network is trusted in each band.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -34,10 +35,14 @@ typedef struct SpPlanes SpPlanes;
 SpStatus sp_planes_new(const SpEnv *env, const SpPlanesConfig *cfg, SpPlanes **out);
 void sp_planes_free(SpPlanes *p);
 
-/* Learned numbers to be filled in: scale and shift [SP_SPOTAI_HEARD][bands], prior [SP_SPOTAI_STEMS]. */
+/*
+ * Learned numbers to be filled in: scale and shift [SP_SPOTAI_HEARD][bands], prior [SP_SPOTAI_STEMS],
+ * trust [bands].
+ */
 float *sp_planes_scale(SpPlanes *p);
 float *sp_planes_shift(SpPlanes *p);
 float *sp_planes_prior(SpPlanes *p);
+float *sp_planes_trust(SpPlanes *p);
 
 /* As SpMaskMethods has them; from one thread. */
 void sp_planes_observe(SpPlanes *p, const float *const spectra[2], size_t stride, float scale,

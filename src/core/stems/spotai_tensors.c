@@ -224,6 +224,7 @@ make_list(const SpSpotaiPlan *plan, List *list)
 	add(list, "scale", "", SP_SPOTAI_HEARD, plan->shape.bands, 0, 0);
 	add(list, "shift", "", SP_SPOTAI_HEARD, plan->shape.bands, 0, 0);
 	add(list, "prior", "", SP_SPOTAI_STEMS, 0, 0, 0);
+	add(list, "trust", "", plan->shape.bands, 0, 0, 0);
 	for (int i = 0; i < plan->shape.levels; i++)
 		add_level(list, plan, i);
 	add_conv(list, "head", 4 * SP_SPOTAI_LOGITS, plan->shape.channels[0], plan->head_kernel);

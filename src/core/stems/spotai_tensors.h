@@ -3,7 +3,7 @@
  *	  What arch_spotai.c asks about the tensors of a file.
  *
  * Names are those of PyTorch's state_dict (train/networks.py): scale, shift,
- * prior; down.LEVEL, stage.LEVEL.NUMBER, up.NUMBER (the deepest first) and head, each with
+ * prior, trust; down.LEVEL, stage.LEVEL.NUMBER, up.NUMBER (the deepest first) and head, each with
  * .conv and .norm or with .inwards and .outwards, each of those with .weight and .bias.
  *
  * SPDX-License-Identifier: PostgreSQL

@@ -29,6 +29,7 @@ VECTORS = [
     ("output_mean", 1.0, 0.25),
     ("output_scale", 1.0, 0.25),
     ("prior", 1.0, 0.25),
+    ("trust", 0.5, 0.5),
 ]
 # Of matrices whose numbers belong to a frequency each.
 TABLES = {"scale": (1.0, 0.25), "shift": (0.0, 0.25)}

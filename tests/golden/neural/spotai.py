@@ -3,7 +3,8 @@
 A U-Net over frames and bands: strided convolutions, stages that keep the size
 (a convolution or two linear maps across frequency, added to what comes in), and
 convolutions with pixel shuffle, to whose output the level's own is added.  Its
-logits are added to the logarithm of the shares that come in.  Names are those
+logits are added to the logarithm of the shares that come in, and the masks are
+on the way from the shares to that, as far as they are trusted.  Names are those
 of train/networks.py; nothing is shared with it.
 
 SPDX-License-Identifier: PostgreSQL
@@ -44,6 +45,7 @@ def shapes(spec):
     """Shape of every tensor."""
     channels, last = spec.channels, len(spec.channels) - 1
     shape = {"scale": (HEARD, spec.bands), "shift": (HEARD, spec.bands), "prior": (STEMS,)}
+    shape |= {"trust": (spec.bands,)}
     for level, out in enumerate(channels):
         before = channels[level - 1] if level else HEARD + STEMS + 1
         shape |= conv_shapes("down.%d" % level, out, before, 3 if level else 5, level > 0)
@@ -121,4 +123,6 @@ def estimate(bands, shares, weights, spec, dtype, watch=lambda stage, value: Non
         watch("head", head.numpy())
         prior = w["prior"][:, None, None] * torch.log(shares + 0.02)
         logits = head.reshape(STEMS, 2, *head.shape[1:]) + prior[:, None]
-        return torch.softmax(logits, 0).flatten(0, 1).numpy()
+        found = torch.softmax(logits, 0)
+        known = shares[:, None]
+        return (known + w["trust"] * (found - known)).flatten(0, 1).numpy()
