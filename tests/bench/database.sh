@@ -72,23 +72,28 @@ throughput() {
     printf '| one backend, the server on one core | wall s | processor s | x real time | peak MB | of it private MB |\n'
     printf '|---|--:|--:|--:|--:|--:|\n'
     say "ingest"
-    measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.flac', 'flac')" "$forget" && row "ingest FLAC, $minutes min"
-    measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.mp3', 'mp3')" "$forget" && row "ingest MP3, $minutes min"
+    measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.flac', 'flac')" "$forget"
+    row "ingest FLAC, $minutes min"
+    measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.mp3', 'mp3')" "$forget"
+    row "ingest MP3, $minutes min"
     sql bench-server -q -c "SELECT spotai.ingest_file('$WORK/song.flac', 'flac'), spotai.ingest_file('$WORK/song.mp3', 'mp3')" bench > /dev/null
-    measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.flac', 'again')" && row "ingest FLAC again, bytes known"
+    measure3 $SONG_S "SELECT spotai.ingest_file('$WORK/song.flac', 'again')"
+    row "ingest FLAC again, bytes known"
     say "separation"
-    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 2, 'classical')" "$stems" &&
-        row "separate FLAC into 2, $minutes min"
-    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 4, 'classical')" "$stems" &&
-        row "separate FLAC into 4, $minutes min"
-    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'mp3'), 4, 'classical')" "$stems" &&
-        row "separate MP3 into 4 (24 bits), $minutes min"
-    measure3 $SONG_S "SELECT spotai.remix((SELECT id FROM spotai.track WHERE title = 'flac'), '{\"vocals\": null}')" &&
-        row "remix, $minutes min"
+    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 2, 'classical')" "$stems"
+    row "separate FLAC into 2, $minutes min"
+    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 4, 'classical')" "$stems"
+    row "separate FLAC into 4, $minutes min"
+    measure3 $SONG_S "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'mp3'), 4, 'classical')" "$stems"
+    row "separate MP3 into 4 (24 bits), $minutes min"
+    sql bench-server -q -c "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'flac'), 4, 'classical')" bench > /dev/null
+    measure3 $SONG_S "SELECT spotai.remix((SELECT id FROM spotai.track WHERE title = 'flac'), '{\"vocals\": null}')"
+    row "remix, $minutes min"
     say "the long song, $long"
-    measure "$LONG_S" "SELECT spotai.ingest_file('$WORK/long.flac', 'long')" && row "ingest FLAC, $long"
-    measure "$LONG_S" "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'long'), 4, 'classical')" &&
-        row "separate into 4, $long"
+    measure "$LONG_S" "SELECT spotai.ingest_file('$WORK/long.flac', 'long')"
+    row "ingest FLAC, $long"
+    measure "$LONG_S" "SELECT * FROM spotai.separate((SELECT id FROM spotai.track WHERE title = 'long'), 4, 'classical')"
+    row "separate into 4, $long"
     printf '\nOf the songs of %s minutes the median of three runs, the long one once. Peak is VmHWM of the backend; private is that\nless the shared memory it had touched (shared_buffers = 32 MB).\n' "$minutes"
 }
 

@@ -9,7 +9,7 @@
 LONG_S=${LONG_S:-7200}
 SONG_S=180
 SHORT_S=10 # one patch
-RUNS=3
+RUNS=5
 DATA=${SPOTAI_SHARED:-$ROOT/../shared}/data/separation
 say() { printf '# %s\n' "$1" >&2; }
 query() { sql bench-server -At bench "$@"; }
