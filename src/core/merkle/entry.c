@@ -76,7 +76,7 @@ SpStatus
 sp_entry_leaf_hash(SpSha256 *sha, const SpEntry *entry, SpDigest *out, SpFault *fault)
 {
 	uint8_t leaf[SP_ENTRY_MAX_LEAF];
-	size_t n;
+	size_t n = 0;
 	SpStatus st = sp_entry_leaf(entry, leaf, &n, fault);
 
 	if (st != SP_OK)
