@@ -254,9 +254,8 @@ print_whole(const SpVerdict *verdict, size_t n_given)
 	char root[SP_BASE64_LENGTH(SP_DIGEST_BYTES)];
 	size_t n = sp_base64_write(verdict->root.bytes, SP_DIGEST_BYTES, root);
 
-	printf("whole: log \"%s\", positions %" PRIu64 " to %" PRIu64
-	       " (end not included), root %.*s\n",
-	       verdict->origin, verdict->from, verdict->size, (int) n, root);
+	printf("whole: log \"%s\", %" PRIu64 " entries from position %" PRIu64 " on, root %.*s\n",
+	       verdict->origin, verdict->size - verdict->from, verdict->from, (int) n, root);
 	if (n_given > 0)
 		printf("checkpoints kept outside: %" PRIu64 " fit, the last of size %" PRIu64 "\n",
 		       verdict->n_outside, verdict->covered);
