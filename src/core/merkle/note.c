@@ -265,13 +265,13 @@ sp_note_sign(const char *text, size_t n, const SpNoteSigner *signers, size_t n_s
 
 	if (n_signers == 0)
 		return sp_fault(fault, SP_ERR_BAD_ARG, "", "There is nobody to sign.");
-	if (!sp_note_text_valid(text, n))
-		return no_note(fault, "The text is not made of whole lines of UTF-8.");
 	if (n_signers > SP_NOTE_MAX_SIGNATURES ||
 	    sp_note_signed_size(n, signers, n_signers) > SP_NOTE_MAX_BYTES)
 		return sp_fault(fault, SP_ERR_TOO_LARGE, "",
 		                "A note has at most %d bytes and %d signatures.", SP_NOTE_MAX_BYTES,
 		                SP_NOTE_MAX_SIGNATURES);
+	if (!sp_note_text_valid(text, n))
+		return no_note(fault, "The text is not made of whole lines of UTF-8.");
 	memcpy(out, text, n);
 	out[used++] = '\n';
 	for (size_t i = 0; i < n_signers && st == SP_OK; i++)
