@@ -12,7 +12,7 @@ OBJS      = $(CORE_OBJS) $(PG_OBJS)
 # spotai-verify: of the core, what proves an audit log, and no more.
 VERIFY_OBJS = $(patsubst %.c,%.o,src/tools/spotai-verify.c src/core/sp_base.c $(wildcard src/core/merkle/*.c) \
 	src/core/crypto/sha256.c src/core/crypto/ed25519.c)
-VERIFY_LIBS = -lcrypto -ljansson
+VERIFY_LIBS = -lcrypto
 SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h)
 
 CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lfftw3 -ldnnl -lgomp -larchive -ljansson -lcrypto -lpthread -lm

@@ -88,8 +88,7 @@ typedef struct SpExportLine
 		SpExportEntry entry;
 		SpExportCheckpoint checkpoint;
 	};
-	void *json;
-	void *detail;
+	void *memory;
 } SpExportLine;
 
 /*

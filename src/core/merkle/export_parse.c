@@ -2,12 +2,14 @@
  * src/core/merkle/export_parse.c
  *	  Lines of an export, parsed strictly.
  *
- * jansson finds the members; then the line is printed again from what was
- * found and held against itself (export_print.c), which leaves no room for
- * another spelling: duplicates, white space, escapes, order.
+ * As a line has one spelling, it is read from left to right: each member's name
+ * must come next, and its value behind it.  Then the line is printed again from
+ * what was found and held against itself (export_print.c), which leaves no room
+ * for another spelling of a number or a string, or for a mistake here.
  *
- * jansson takes up to 79 bytes for one of JSON, and allocates by itself: a
- * hostile line costs 80 MB for as long as it is looked at.
+ * The road not taken: a general JSON library.  jansson takes up to 79 bytes
+ * for one of JSON, and reports that memory failed as damage to the text; a
+ * verifier must not call a log damaged because a machine was short of memory.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -15,204 +17,254 @@
 
 #include "core/merkle/export_internal.h"
 #include "core/merkle/text.h"
-#include "core/sp_json.h"
 
 #define HINT_EXPORT "Export the log again; an export is read as it was written, byte by byte."
 
-/* One string of a JSON object. */
-typedef struct Text
+/*
+ * What is left of a line.  Texts and bytes that are not in the line as such go
+ * to scratch, which has as many bytes as the line: none becomes longer.
+ */
+typedef struct Reader
 {
-	const char *text;
-	size_t n;
-} Text;
+	const char *p;
+	const char *end;
+	char *scratch;
+	const char *wanted; /* where the reader stopped: what should have been there */
+} Reader;
 
-static SpStatus
-no_line(SpFault *fault, const char *why)
-{
-	return sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT, "%s", why);
-}
-
-/* What begins as `start` does is a line of that kind, or none. */
 static bool
-take_kind(const char *text, size_t n, SpExportKind *kind)
+stop(Reader *r, const char *wanted)
 {
-	static const struct
-	{
-		const char *start;
-		SpExportKind kind;
-	} kinds[] = {{"{\"position\":", SP_EXPORT_ENTRY},
-	             {"{\"spotai_audit_export\":", SP_EXPORT_HEADER},
-	             {"{\"checkpoint\":", SP_EXPORT_CHECKPOINT}};
-
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-	{
-		size_t length = strlen(kinds[i].start);
-
-		if (n > length && memcmp(text, kinds[i].start, length) == 0)
-		{
-			*kind = kinds[i].kind;
-			return true;
-		}
-	}
+	if (r->wanted == NULL)
+		r->wanted = wanted;
 	return false;
 }
 
-static SpStatus
-load(const char *text, size_t n, json_t **root, SpFault *fault)
-{
-	json_error_t error;
-
-	*root = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-	if (*root != NULL)
-		return SP_OK;
-	/* where its memory fails, jansson often gives no reason at all */
-	if (json_error_code(&error) == json_error_out_of_memory ||
-	    json_error_code(&error) == json_error_unknown)
-		return sp_fault(fault, SP_ERR_NO_MEMORY, "", "Out of memory.");
-	return sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT,
-	                "The line is not valid JSON: %.80s at byte %d.", error.text, error.position);
-}
-
-/* Members that are missing, of the wrong type, or too many. */
-static SpStatus
-bad_members(const json_error_t *error, const char *what, SpFault *fault)
-{
-	if (json_error_code(error) == json_error_out_of_memory)
-		return sp_fault(fault, SP_ERR_NO_MEMORY, "", "Out of memory.");
-	return sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT,
-	                "The %s has not the members that it should have: %.80s.", what, error->text);
-}
-
+/* Exactly this text. */
 static bool
-take_hash(Text text, SpDigest *out)
+take(Reader *r, const char *text)
 {
-	size_t n;
+	size_t n = strlen(text);
 
-	return sp_base64_read(text.text, text.n, out->bytes, SP_DIGEST_BYTES, &n) &&
-	       n == SP_DIGEST_BYTES;
-}
-
-static bool
-take_string(const json_t *value, Text *out)
-{
-	if (!json_is_string(value))
-		return false;
-	*out = (Text){json_string_value(value), json_string_length(value)};
+	if ((size_t) (r->end - r->p) < n || memcmp(r->p, text, n) != 0)
+		return stop(r, text);
+	r->p += n;
 	return true;
 }
 
-static SpStatus
-take_header(json_t *root, SpExportHeader *header, SpFault *fault)
+/* Whether this text comes next. */
+static bool
+comes(const Reader *r, const char *text)
 {
-	uint8_t bytes[SP_MERKLE_FRONTIER_BYTES];
-	json_int_t version, from, to;
-	json_error_t error;
-	Text frontier;
+	size_t n = strlen(text);
+
+	return (size_t) (r->end - r->p) >= n && memcmp(r->p, text, n) == 0;
+}
+
+static bool
+take_integer(Reader *r, int64_t *out)
+{
+	bool negative = comes(r, "-");
+	const char *digits = r->p += negative ? 1 : 0;
+
+	*out = 0;
+	for (; r->p < r->end && *r->p >= '0' && *r->p <= '9'; r->p++)
+	{
+		int64_t digit = *r->p - '0';
+
+		if (__builtin_mul_overflow(*out, 10, out) ||
+		    __builtin_add_overflow(*out, negative ? -digit : digit, out))
+			return stop(r, "a number of 64 bits");
+	}
+	return r->p > digits || stop(r, "a number");
+}
+
+/* A number of leaves, or a position. */
+static bool
+take_count(Reader *r, uint64_t *out)
+{
+	int64_t value;
+
+	if (!take_integer(r, &value))
+		return false;
+	*out = (uint64_t) value;
+	return value >= 0 || stop(r, "a number that is not negative");
+}
+
+static int
+digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* What stands behind a backslash; what has a shorter spelling is found out later. */
+static bool
+take_escape(Reader *r, char *out)
+{
+	static const char letters[] = "\"\"\\\\\bb\ff\nn\rr\tt";
+
+	for (size_t i = 0; i + 1 < sizeof(letters); i += 2)
+		if (r->p < r->end && letters[i + 1] == *r->p)
+		{
+			*out = letters[i];
+			r->p++;
+			return true;
+		}
+	if (r->end - r->p < 5 || !comes(r, "u00") || (r->p[3] != '0' && r->p[3] != '1') ||
+	    digit_of(r->p[4]) < 0)
+		return stop(r, "an escape of RFC 8785");
+	*out = (char) (digit_of(r->p[3]) << 4 | digit_of(r->p[4]));
+	r->p += 5;
+	return true;
+}
+
+/* A string's text, in scratch. */
+static bool
+take_string(Reader *r, const char **text, size_t *n)
+{
+	char *out = r->scratch;
+
+	if (!take(r, "\""))
+		return false;
+	while (r->p < r->end && *r->p != '"')
+	{
+		char c = *r->p++;
+
+		if (c == '\\' && !take_escape(r, &c))
+			return false;
+		*out++ = c;
+	}
+	*text = r->scratch;
+	*n = (size_t) (out - r->scratch);
+	r->scratch = out;
+	if (!sp_text_valid(*text, *n))
+		return stop(r, "a text in UTF-8");
+	return take(r, "\"");
+}
+
+/* A string that is base64 of at most capacity bytes. */
+static bool
+take_base64(Reader *r, void *out, size_t capacity, size_t *n)
+{
+	const char *quote;
+
+	if (!take(r, "\""))
+		return false;
+	quote = memchr(r->p, '"', (size_t) (r->end - r->p));
+	if (quote == NULL || !sp_base64_read(r->p, (size_t) (quote - r->p), out, capacity, n))
+		return stop(r, "base64");
+	r->p = quote + 1;
+	return true;
+}
+
+static bool
+take_hash(Reader *r, SpDigest *out)
+{
 	size_t n;
 
-	if (json_unpack_ex(root, &error, 0, "{s:I,s:s%,s:I,s:I,s:s%!}", "spotai_audit_export", &version,
-	                   "origin", &header->origin, &header->origin_length, "from", &from, "to", &to,
-	                   "frontier", &frontier.text, &frontier.n) != 0)
-		return bad_members(&error, "header", fault);
-	if (version != 1)
-		return sp_fault(fault, SP_ERR_UNSUPPORTED, "Use a newer spotai-verify.",
-		                "The export is of version %lld.", (long long) version);
-	if (from < 0 || to < from)
-		return no_line(fault, "The header's sizes are none of a log.");
-	header->from = (uint64_t) from;
-	header->to = (uint64_t) to;
-	if (!sp_base64_read(frontier.text, frontier.n, bytes, sizeof(bytes), &n) ||
-	    sp_merkle_frontier_read(bytes, n, &header->frontier) != SP_OK ||
-	    header->frontier.size != header->from)
-		return no_line(fault, "The header's frontier is none of its size.");
-	return SP_OK;
+	return take_base64(r, out->bytes, SP_DIGEST_BYTES, &n) &&
+	       (n == SP_DIGEST_BYTES || stop(r, "a hash of 32 bytes"));
 }
 
-/* The detail's bytes: line->detail, to be released. */
-static SpStatus
-take_detail(const SpEnv *env, const json_t *value, SpExportLine *line, SpFault *fault)
+static bool
+take_uuid(Reader *r, uint8_t *out)
 {
-	size_t capacity, n;
-	Text text;
-
-	line->entry.detail = NULL;
-	line->entry.detail_length = 0;
-	if (json_is_null(value))
-		return SP_OK;
-	if (!take_string(value, &text))
-		return no_line(fault, "The entry's detail is neither base64 nor null.");
-	capacity = text.n / 4 * 3;
-	/* an empty detail is one, and not NULL */
-	line->detail = sp_alloc(env, capacity > 0 ? capacity : 1, 1);
-	if (line->detail == NULL)
-		return sp_fault(fault, SP_ERR_NO_MEMORY, "", "Out of memory.");
-	if (!sp_base64_read(text.text, text.n, line->detail, capacity, &n))
-		return no_line(fault, "The entry's detail is neither base64 nor null.");
-	line->entry.detail = line->detail;
-	line->entry.detail_length = n;
-	return SP_OK;
+	if (!take(r, "\""))
+		return false;
+	if (r->end - r->p < SP_UUID_TEXT || !sp_uuid_parse(r->p, SP_UUID_TEXT - 1, out))
+		return stop(r, "a UUID in lower case");
+	r->p += SP_UUID_TEXT - 1;
+	return take(r, "\"");
 }
 
-static SpStatus
-take_entry(const SpEnv *env, json_t *root, SpExportLine *line, SpFault *fault)
+static bool
+take_principal(Reader *r, SpEntry *entry)
 {
-	SpEntry *entry = &line->entry.entry;
-	Text id, tenant, hash, leaf, principal;
-	json_t *who, *detail;
-	json_int_t position, time_us;
-	json_error_t error;
-
-	if (json_unpack_ex(root, &error, 0, "{s:I,s:s%,s:s%,s:I,s:o,s:s%,s:s%,s:s%,s:o,s:s%!}",
-	                   "position", &position, "id", &id.text, &id.n, "tenant", &tenant.text,
-	                   &tenant.n, "time_us", &time_us, "principal", &who, "action", &entry->action,
-	                   &entry->action_length, "object", &entry->object, &entry->object_length,
-	                   "detail_sha256", &hash.text, &hash.n, "detail", &detail, "leaf", &leaf.text,
-	                   &leaf.n) != 0)
-		return bad_members(&error, "entry", fault);
-	entry->has_principal = !json_is_null(who);
-	if (entry->has_principal && (!take_string(who, &principal) ||
-	                             !sp_uuid_parse(principal.text, principal.n, entry->principal)))
-		return no_line(fault, "The entry's principal is neither a UUID nor null.");
-	if (!sp_uuid_parse(id.text, id.n, entry->id) ||
-	    !sp_uuid_parse(tenant.text, tenant.n, entry->tenant))
-		return no_line(fault, "The entry's id or tenant is no UUID.");
-	if (!take_hash(hash, &entry->detail) || !take_hash(leaf, &line->entry.leaf))
-		return no_line(fault, "The entry's leaf or detail_sha256 is no hash in base64.");
-	if (position < 0 || (uint64_t) position >= SP_MERKLE_MAX_SIZE)
-		return no_line(fault, "The entry's position is none of a log.");
-	line->entry.position = (uint64_t) position;
-	entry->time_us = time_us;
-	return take_detail(env, detail, line, fault);
+	if (comes(r, "null"))
+		return take(r, "null");
+	entry->has_principal = true;
+	return take_uuid(r, entry->principal);
 }
 
-static SpStatus
-take_checkpoint(json_t *root, SpExportCheckpoint *checkpoint, SpFault *fault)
+/* The detail's bytes, in scratch; an empty one is not NULL. */
+static bool
+take_detail(Reader *r, SpExportEntry *e)
 {
-	json_error_t error;
-
-	if (json_unpack_ex(root, &error, 0, "{s:s%!}", "checkpoint", &checkpoint->note,
-	                   &checkpoint->note_length) != 0)
-		return bad_members(&error, "checkpoint", fault);
-	return SP_OK;
+	if (comes(r, "null"))
+		return take(r, "null");
+	e->detail = r->scratch;
+	if (!take_base64(r, r->scratch, (size_t) (r->end - r->p), &e->detail_length))
+		return false;
+	r->scratch += e->detail_length;
+	return true;
 }
 
-static SpStatus
-take_members(const SpEnv *env, SpExportLine *line, SpFault *fault)
+static bool
+take_header(Reader *r, SpExportHeader *header)
 {
-	switch (line->kind)
+	uint8_t bytes[SP_MERKLE_FRONTIER_BYTES];
+	size_t n;
+
+	if (!take(r, "{\"spotai_audit_export\":1,\"origin\":") ||
+	    !take_string(r, &header->origin, &header->origin_length) || !take(r, ",\"from\":") ||
+	    !take_count(r, &header->from) || !take(r, ",\"to\":") || !take_count(r, &header->to) ||
+	    !take(r, ",\"frontier\":") || !take_base64(r, bytes, sizeof(bytes), &n) || !take(r, "}"))
+		return false;
+	if (header->to < header->from)
+		return stop(r, "a size that is not below the first");
+	return (sp_merkle_frontier_read(bytes, n, &header->frontier) == SP_OK &&
+	        header->frontier.size == header->from) ||
+	       stop(r, "the frontier of the first size");
+}
+
+static bool
+take_entry(Reader *r, SpExportEntry *e)
+{
+	SpEntry *entry = &e->entry;
+
+	if (!take(r, "{\"position\":") || !take_count(r, &e->position) || !take(r, ",\"id\":") ||
+	    !take_uuid(r, entry->id) || !take(r, ",\"tenant\":") || !take_uuid(r, entry->tenant) ||
+	    !take(r, ",\"time_us\":") || !take_integer(r, &entry->time_us) ||
+	    !take(r, ",\"principal\":") || !take_principal(r, entry))
+		return false;
+	if (!take(r, ",\"action\":") || !take_string(r, &entry->action, &entry->action_length) ||
+	    !take(r, ",\"object\":") || !take_string(r, &entry->object, &entry->object_length) ||
+	    !take(r, ",\"detail_sha256\":") || !take_hash(r, &entry->detail) ||
+	    !take(r, ",\"detail\":") || !take_detail(r, e) || !take(r, ",\"leaf\":") ||
+	    !take_hash(r, &e->leaf) || !take(r, "}"))
+		return false;
+	return e->position < SP_MERKLE_MAX_SIZE || stop(r, "a position of a log");
+}
+
+static bool
+take_checkpoint(Reader *r, SpExportCheckpoint *checkpoint)
+{
+	return take(r, "{\"checkpoint\":") &&
+	       take_string(r, &checkpoint->note, &checkpoint->note_length) && take(r, "}");
+}
+
+/* How a line begins says what it is. */
+static bool
+take_line(Reader *r, SpExportLine *line)
+{
+	if (comes(r, "{\"position\":"))
 	{
-		case SP_EXPORT_HEADER:
-			return take_header(line->json, &line->header, fault);
-		case SP_EXPORT_ENTRY:
-			return take_entry(env, line->json, line, fault);
-		case SP_EXPORT_CHECKPOINT:
-			return take_checkpoint(line->json, &line->checkpoint, fault);
+		line->kind = SP_EXPORT_ENTRY;
+		return take_entry(r, &line->entry);
 	}
-	return SP_ERR_BAD_ARG;
+	if (comes(r, "{\"checkpoint\":"))
+	{
+		line->kind = SP_EXPORT_CHECKPOINT;
+		return take_checkpoint(r, &line->checkpoint);
+	}
+	line->kind = SP_EXPORT_HEADER;
+	return take_header(r, &line->header);
 }
 
-static SpStatus
-check_spelling(const SpExportLine *line, const char *text, size_t n, SpFault *fault)
+static bool
+spelled_so(const SpExportLine *line, const char *text, size_t n)
 {
 	SpLineSink sink = {.expected = text, .n_expected = n};
 
@@ -228,29 +280,30 @@ check_spelling(const SpExportLine *line, const char *text, size_t n, SpFault *fa
 			sp_line_checkpoint(&sink, &line->checkpoint);
 			break;
 	}
-	if (!sink.differs && sink.n == n)
-		return SP_OK;
-	return no_line(fault, "The line is not spelled as an export spells it.");
+	return !sink.differs && sink.n == n;
 }
 
 SpStatus
 sp_export_parse(const SpEnv *env, const char *text, size_t n, SpExportLine *line, SpFault *fault)
 {
-	json_t *root;
-	SpStatus st;
+	Reader r = {.p = text, .end = text + n};
+	SpStatus st = SP_OK;
 
 	memset(line, 0, sizeof(*line));
 	if (n > SP_EXPORT_MAX_LINE)
 		return sp_fault(fault, SP_ERR_TOO_LARGE, HINT_EXPORT, "The line has more than %d bytes.",
 		                SP_EXPORT_MAX_LINE);
-	if (!take_kind(text, n, &line->kind))
-		return no_line(fault, "The line is no line of an export.");
-	st = load(text, n, &root, fault);
-	line->json = root;
-	if (st == SP_OK)
-		st = take_members(env, line, fault);
-	if (st == SP_OK)
-		st = check_spelling(line, text, n, fault);
+	/* one byte more, so that an empty text is somewhere */
+	line->memory = r.scratch = sp_alloc(env, n + 1, 1);
+	if (line->memory == NULL)
+		return sp_fault(fault, SP_ERR_NO_MEMORY, "", "Out of memory.");
+	if (!take_line(&r, line))
+		st = sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT,
+		              "The line is none of an export: byte %d should be, or end, %s.",
+		              (int) (r.p - text) + 1, r.wanted);
+	else if (!spelled_so(line, text, n))
+		st = sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT,
+		              "The line is not spelled as an export spells it.");
 	if (st != SP_OK)
 		sp_export_release(env, line);
 	return st;
@@ -259,8 +312,6 @@ sp_export_parse(const SpEnv *env, const char *text, size_t n, SpExportLine *line
 void
 sp_export_release(const SpEnv *env, SpExportLine *line)
 {
-	sp_free(env, line->detail);
-	json_decref(line->json);
-	line->detail = NULL;
-	line->json = NULL;
+	sp_free(env, line->memory);
+	line->memory = NULL;
 }

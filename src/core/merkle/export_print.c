@@ -2,7 +2,7 @@
  * src/core/merkle/export_print.c
  *	  Lines of an export, printed in their one spelling.
  *
- * Printed by hand: jansson would allocate a tree for each line, and the
+ * Printed by hand: a JSON library would allocate a tree for each line, and the
  * spelling is ours to promise.
  *
  * SPDX-License-Identifier: PostgreSQL
