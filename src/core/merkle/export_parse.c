@@ -299,7 +299,7 @@ sp_export_parse(const SpEnv *env, const char *text, size_t n, SpExportLine *line
 		return sp_fault(fault, SP_ERR_NO_MEMORY, "", "Out of memory.");
 	if (!take_line(&r, line))
 		st = sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT,
-		              "The line is none of an export: byte %d should be, or end, %s.",
+		              "The line is none of an export: at byte %d, %s was expected.",
 		              (int) (r.p - text) + 1, r.wanted);
 	else if (!spelled_so(line, text, n))
 		st = sp_fault(fault, SP_ERR_BAD_DATA, HINT_EXPORT,
