@@ -45,6 +45,7 @@ struct SpVerifier
 
 	Outside *outside; /* by size */
 	size_t n_outside;
+	size_t room_outside;
 	size_t next_outside;
 
 	Expect expect;
@@ -74,8 +75,7 @@ sp_verifier_new(const SpEnv *env, const SpNoteKey *keys, size_t n_keys, uint64_t
 	v->host = host;
 	v->from = from;
 	v->keys = sp_alloc(env, n_keys, sizeof(*keys));
-	v->outside = sp_calloc(env, SP_VERIFIER_MAX_OUTSIDE, sizeof(*v->outside));
-	if (v->keys == NULL || v->outside == NULL)
+	if (v->keys == NULL)
 		goto fail;
 	memcpy(v->keys, keys, n_keys * sizeof(*keys));
 	v->n_keys = n_keys;
@@ -182,6 +182,26 @@ open_checkpoint(SpVerifier *v, const char *whose, const char *note, size_t n,
 	return SP_OK;
 }
 
+/* Room for one more. */
+static SpStatus
+grow_outside(SpVerifier *v)
+{
+	size_t room = v->room_outside > 0 ? 2 * v->room_outside : 4;
+	Outside *grown;
+
+	if (v->n_outside < v->room_outside)
+		return SP_OK;
+	grown = sp_alloc(v->env, room, sizeof(*grown));
+	if (grown == NULL)
+		return SP_ERR_NO_MEMORY;
+	if (v->n_outside > 0)
+		memcpy(grown, v->outside, v->n_outside * sizeof(*grown));
+	sp_free(v->env, v->outside);
+	v->outside = grown;
+	v->room_outside = room;
+	return SP_OK;
+}
+
 SpStatus
 sp_verifier_outside(SpVerifier *v, const char *label, const char *note, size_t n)
 {
@@ -197,6 +217,8 @@ sp_verifier_outside(SpVerifier *v, const char *label, const char *note, size_t n
 	if (v->n_outside == SP_VERIFIER_MAX_OUTSIDE)
 		return SP_ERR_TOO_LARGE;
 	st = open_checkpoint(v, name.text, note, n, &checkpoint, &ok);
+	if (st == SP_OK && ok)
+		st = grow_outside(v);
 	if (st != SP_OK || !ok)
 		return st;
 	snprintf(added.label, sizeof(added.label), "%s", name.text);
