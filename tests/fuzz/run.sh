@@ -13,8 +13,9 @@ clang=${FUZZ_CC:-clang-14}
 out=build/fuzz
 flags="-std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -Isrc -Itests"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
-libs="-lsndfile -lsoxr -larchive -ljansson -lm"
-sources="src/core/sp_base.c src/core/io/*.c src/core/audio/*.c src/core/model/*.c src/core/nn/tensor.c"
+libs="-lsndfile -lsoxr -larchive -ljansson -lcrypto -lm"
+sources="src/core/sp_base.c src/core/io/*.c src/core/audio/*.c src/core/model/*.c src/core/nn/tensor.c
+	src/core/crypto/*.c src/core/merkle/*.c"
 
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's|.*/||;s|\.c$||')
 mkdir -p $out/seeds $out/seeds_weights $out/findings
@@ -31,6 +32,7 @@ for harness in "$@"; do
 	case $harness in
 		fuzz_decode) seeds=$out/seeds ;;
 		fuzz_archive | fuzz_bundle | fuzz_safetensors) seeds=$out/seeds_weights ;;
+		fuzz_note | fuzz_export) seeds=tests/golden/merkle ;;
 		*) seeds= ;;
 	esac
 	echo "# $harness: $seconds s"

@@ -1,0 +1,43 @@
+/*
+ * src/core/merkle/text.h
+ *	  Texts of the formats here: base64 and UTF-8, both strict.
+ *
+ * Strict means that a value has one spelling: what can be written in two ways
+ * could be changed without a trace.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_MERKLE_TEXT_H
+#define SP_MERKLE_TEXT_H
+
+#include "core/sp_base.h"
+
+/* Characters of n bytes in base64, padding included. */
+#define SP_BASE64_LENGTH(n) (((n) + 2) / 3 * 4)
+
+/*
+ * RFC 4648, section 4: n bytes into out, SP_BASE64_LENGTH(n) characters and no
+ * NUL.  Returns how many.
+ */
+size_t sp_base64_write(const void *data, size_t n, char *out);
+
+/*
+ * The bytes of `length` characters into out, of capacity; *n is how many.
+ * False unless the text is what sp_base64_write makes of some bytes (padded, no
+ * white space, no stray bits at the end) and they fit.
+ */
+bool sp_base64_read(const char *text, size_t length, void *out, size_t capacity, size_t *n);
+
+/*
+ * Bytes of the UTF-8 character that the text begins with (RFC 3629); 0 when
+ * there is none or length is 0.  Control characters are characters; NUL is not.
+ */
+size_t sp_text_character(const char *text, size_t length);
+
+/* Whether all of it is such characters. */
+bool sp_text_valid(const char *text, size_t length);
+
+/* Whether it begins with a character that Unicode calls white space (White_Space=yes). */
+bool sp_text_space(const char *text, size_t length);
+
+#endif /* SP_MERKLE_TEXT_H */
