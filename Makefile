@@ -11,7 +11,7 @@ PG_OBJS   = $(PG_SRCS:.c=.o)
 OBJS      = $(CORE_OBJS) $(PG_OBJS)
 SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h)
 
-CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lfftw3 -ldnnl -lgomp -larchive -ljansson -lpthread -lm
+CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lfftw3 -ldnnl -lgomp -larchive -ljansson -lcrypto -lpthread -lm
 WARNINGS  = -std=gnu11 -Wall -Wextra -Werror
 PG_CPPFLAGS = -I$(CURDIR)/src -DSPOTAI_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = $(WARNINGS) -Wno-declaration-after-statement -fvisibility=hidden
