@@ -150,7 +150,11 @@ parse_header(const SpEnv *env, const Segments *s, const SpJwkSet *keys, JwsHeade
 		if (st == SP_OK)
 			st = understand(json, keys, header, why, fault);
 		else if (st != SP_ERR_NO_MEMORY)
-			st = refuse(why, SP_JWT_MALFORMED, fault, "The header is not the JSON of a header.");
+		{
+			/* the fault says where and why */
+			*why = SP_JWT_MALFORMED;
+			st = SP_ERR_BAD_DATA;
+		}
 	}
 	json_decref(json);
 	sp_free(env, text);
