@@ -190,6 +190,21 @@ give_to_openssl(SpJwk *key, Numbers *numbers, SpFault *fault)
 	return ok ? SP_OK : sp_fault(fault, SP_ERR_BAD_DATA, "", "The key's numbers are no RSA key.");
 }
 
+/*
+ * The primes, and every number that follows from them.  A signature would not
+ * show a wrong d beside right primes, as it is made with the primes alone.
+ */
+static SpStatus
+check_primes(const SpJwk *key, SpFault *fault)
+{
+	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key->pkey, NULL);
+	bool good = ctx != NULL && EVP_PKEY_pairwise_check(ctx) == 1;
+
+	EVP_PKEY_CTX_free(ctx);
+	return good ? SP_OK
+	            : sp_fault(fault, SP_ERR_BAD_DATA, "", "The RSA key's private numbers do not fit.");
+}
+
 SpStatus
 sp_jwk_read_rsa(SpJwk *key, const json_t *json, SpFault *fault)
 {
@@ -200,6 +215,8 @@ sp_jwk_read_rsa(SpJwk *key, const json_t *json, SpFault *fault)
 		st = sp_jwk_keep(key, i, NUMBERS[i].jose, numbers.bytes[i], numbers.lengths[i]);
 	if (st == SP_OK)
 		st = give_to_openssl(key, &numbers, fault);
+	if (st == SP_OK && numbers.bytes[NUMBER_COUNT - 1] != NULL)
+		st = check_primes(key, fault);
 	for (int i = 0; i < NUMBER_COUNT; i++)
 		sp_jwk_forget(key->env, numbers.bytes[i], numbers.lengths[i]);
 	for (int a = SP_JWA_RS256; a <= SP_JWA_PS512; a++)

@@ -95,6 +95,9 @@ add_all(SpJwkSet *set, const json_t *keys, unsigned accept, SpFault *fault)
 
 		if (st != SP_OK && st != SP_ERR_UNSUPPORTED)
 			return name_key(st, i, fault);
+		/* why a key was left out is no fault of the set */
+		if (fault != NULL)
+			*fault = (SpFault){"", ""};
 	}
 	if (set->count == 0)
 		return sp_fault(fault, SP_ERR_UNSUPPORTED, "", "No key of the set is for signatures.");
