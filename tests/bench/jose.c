@@ -42,7 +42,7 @@ static const char CLAIMS[] =
 	"{\"iss\":\"https://id.example.org/\",\"aud\":\"spotai\",\"sub\":\"5f0c1c1e-9d53-4a70-8d0e-"
 	"4a3c1c7d9e11\",\"tenant\":\"0b7f2f0e-5d4f-4f0c-9f7a-2f8d6a1e3b55\",\"iat\":1700000000,"
 	"\"exp\":1700000900,\"jti\":\"01HF3Q2W9K8Z7Y6X5V4T3S2R1P\",\"roles\":[\"stems:write\",\"read\"]"
-    "}";
+	"}";
 
 typedef struct Job
 {
