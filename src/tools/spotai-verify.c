@@ -251,7 +251,7 @@ print_finding(void *host, const SpFinding *finding)
 static void
 print_whole(const SpVerdict *verdict, size_t n_given)
 {
-	char root[SP_BASE64_LENGTH(SP_DIGEST_BYTES)];
+	char root[SP_BASE64_CHARS(SP_DIGEST_BYTES)];
 	size_t n = sp_base64_write(verdict->root.bytes, SP_DIGEST_BYTES, root);
 
 	printf("whole: log \"%s\", %" PRIu64 " entries from position %" PRIu64 " on, root %.*s\n",

@@ -19,7 +19,7 @@
 #define HINT_CHECKPOINT \
 	"A checkpoint is a log's origin, size and root, one a line (c2sp.org/tlog-checkpoint)."
 
-#define ROOT_LENGTH SP_BASE64_LENGTH(SP_DIGEST_BYTES)
+#define ROOT_LENGTH SP_BASE64_CHARS(SP_DIGEST_BYTES)
 
 /* Digits of SP_MERKLE_MAX_SIZE. */
 #define MAX_DIGITS 19

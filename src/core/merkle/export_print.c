@@ -95,7 +95,7 @@ put_base64(SpLineSink *sink, const void *data, size_t n)
 {
 	/* whole groups of three, so that padding comes at the end alone */
 	uint8_t piece[192];
-	char text[SP_BASE64_LENGTH(sizeof(piece))];
+	char text[SP_BASE64_CHARS(sizeof(piece))];
 
 	put(sink, "\"", 1);
 	for (size_t at = 0; at < n; at += sizeof(piece))
@@ -199,7 +199,7 @@ size_t
 sp_export_header_size(const SpExportHeader *header)
 {
 	return FIXED_PART + MAX_ESCAPE * header->origin_length +
-	       SP_BASE64_LENGTH(SP_MERKLE_FRONTIER_BYTES);
+	       SP_BASE64_CHARS(SP_MERKLE_FRONTIER_BYTES);
 }
 
 SpStatus
@@ -222,7 +222,7 @@ size_t
 sp_export_entry_size(const SpExportEntry *entry)
 {
 	return FIXED_PART + MAX_ESCAPE * (entry->entry.action_length + entry->entry.object_length) +
-	       SP_BASE64_LENGTH(entry->detail_length);
+	       SP_BASE64_CHARS(entry->detail_length);
 }
 
 SpStatus

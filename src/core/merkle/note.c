@@ -89,11 +89,11 @@ take_signature(const Line *line, uint8_t out[SIGNATURE_BYTES], size_t *n)
 	uint8_t piece[48];
 
 	*n = 0;
-	for (size_t at = 0; at < line->base64_length; at += SP_BASE64_LENGTH(sizeof(piece)))
+	for (size_t at = 0; at < line->base64_length; at += SP_BASE64_CHARS(sizeof(piece)))
 	{
 		size_t left = line->base64_length - at, length;
 		size_t taken =
-			left < SP_BASE64_LENGTH(sizeof(piece)) ? left : SP_BASE64_LENGTH(sizeof(piece));
+			left < SP_BASE64_CHARS(sizeof(piece)) ? left : SP_BASE64_CHARS(sizeof(piece));
 
 		if (!sp_base64_read(line->base64 + at, taken, piece, sizeof(piece), &length))
 			return false;
@@ -227,7 +227,7 @@ sp_note_signed_size(size_t text_length, const SpNoteSigner *signers, size_t n_si
 
 	for (size_t i = 0; i < n_signers; i++)
 		size +=
-			DASH_LENGTH + strlen(signers[i].key.name) + 1 + SP_BASE64_LENGTH(SIGNATURE_BYTES) + 1;
+			DASH_LENGTH + strlen(signers[i].key.name) + 1 + SP_BASE64_CHARS(SIGNATURE_BYTES) + 1;
 	return size;
 }
 

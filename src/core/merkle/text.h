@@ -10,23 +10,22 @@
 #ifndef SP_MERKLE_TEXT_H
 #define SP_MERKLE_TEXT_H
 
-#include "core/sp_base.h"
+#include "core/crypto/base64.h"
 
-/* Characters of n bytes in base64, padding included. */
-#define SP_BASE64_LENGTH(n) (((n) + 2) / 3 * 4)
+/* As crypto/base64.h, where n bytes are as many characters as it says; how many. */
+static inline size_t
+sp_base64_write(const void *data, size_t n, char *out)
+{
+	sp_base64_encode(data, n, out);
+	return SP_BASE64_CHARS(n);
+}
 
-/*
- * RFC 4648, section 4: n bytes into out, SP_BASE64_LENGTH(n) characters and no
- * NUL.  Returns how many.
- */
-size_t sp_base64_write(const void *data, size_t n, char *out);
-
-/*
- * The bytes of `length` characters into out, of capacity; *n is how many.
- * False unless the text is what sp_base64_write makes of some bytes (padded, no
- * white space, no stray bits at the end) and they fit.
- */
-bool sp_base64_read(const char *text, size_t length, void *out, size_t capacity, size_t *n);
+/* Whether text is what sp_base64_write makes of at most `capacity` bytes, *n of them. */
+static inline bool
+sp_base64_read(const char *text, size_t length, void *out, size_t capacity, size_t *n)
+{
+	return sp_base64_decode(text, length, out, capacity, n) == SP_OK;
+}
 
 /*
  * Bytes of the UTF-8 character that the text begins with (RFC 3629); 0 when
