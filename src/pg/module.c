@@ -16,9 +16,11 @@
 
 #include "pg/audio.h"
 #include "pg/job.h"
+#include "pg/keys.h"
 #include "pg/model.h"
 #include "pg/nn.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
 
@@ -37,6 +39,8 @@ _PG_init(void)
 	sp_model_init();
 	sp_stems_init();
 	sp_job_init();
+	sp_keys_init();
+	sp_secrets_init();
 	MarkGUCPrefixReserved("spotai");
 }
 

@@ -1,0 +1,114 @@
+/*
+ * src/pg/secrets_log.c
+ *	  What the server's log and pg_stat_activity say while secrets are handled.
+ *
+ * The server logs statements and their parameters before a function is called
+ * (log_statement, log_min_duration_statement, auto_explain, the STATEMENT of an
+ * error).  So a hook looks at what is about to be written: while the session's
+ * statement, or the message, names secret_put or secret_rotate, statements and
+ * parameters are withheld.  It is there from the moment the library is loaded:
+ * with shared_preload_libraries always, otherwise from the second statement on.
+ * Names are all it can go by: a user's function that hands a value on, under
+ * another name, is logged as the server logs it.
+ *
+ * Clients get their own messages unchanged.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/elog.h"
+
+#include "pg/secrets.h"
+
+/* What errors of the functions have in their context, which tells them from others. */
+#define INSIDE "handling a secret"
+
+static emit_log_hook_type next_hook = NULL;
+
+static bool
+names_one(const char *text)
+{
+	return text != NULL &&
+	       (strcasestr(text, "secret_put") != NULL || strcasestr(text, "secret_rotate") != NULL);
+}
+
+static bool
+may_hold_secret(const ErrorData *message)
+{
+	return names_one(debug_query_string) || names_one(message->message) ||
+	       names_one(message->detail) || names_one(message->detail_log) ||
+	       names_one(message->context) || names_one(message->internalquery);
+}
+
+/* Instead of what clients get: what kind of thing happened, without its words. */
+static void
+log_instead(const ErrorData *message)
+{
+	static bool busy = false;
+
+	if (busy)
+		return;
+	busy = true;
+	ereport(LOG_SERVER_ONLY,
+	        (errcode(message->sqlerrcode),
+	         errmsg("withheld: a message about a statement that names "
+	                "spotai.secret_put() or spotai.secret_rotate()"),
+	         errdetail_log("SQLSTATE %s, %s.", unpack_sql_state(message->sqlerrcode),
+	                       error_severity(message->elevel)),
+	         errhidestmt(true), errhidecontext(true)));
+	busy = false;
+}
+
+/* Raised in one of the functions: in our words, and with nothing around them. */
+static bool
+is_ours(const ErrorData *message)
+{
+	return message->hide_stmt && message->hide_ctx && message->context != NULL &&
+	       strstr(message->context, INSIDE) != NULL;
+}
+
+static void
+withhold(ErrorData *message)
+{
+	if (message->output_to_server && !is_ours(message) && may_hold_secret(message))
+	{
+		message->output_to_server = false;
+		log_instead(message);
+	}
+	if (next_hook != NULL && message->output_to_server)
+		next_hook(message);
+}
+
+void
+sp_secrets_log_init(void)
+{
+	next_hook = emit_log_hook;
+	emit_log_hook = withhold;
+}
+
+static void
+hide(void *arg)
+{
+	errcontext(INSIDE);
+	errhidestmt(true);
+	errhidecontext(true);
+}
+
+void
+sp_secrets_log_begin(ErrorContextCallback *callback, const char *instead)
+{
+	callback->callback = hide;
+	callback->arg = NULL;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+	pgstat_report_activity(STATE_RUNNING, instead);
+}
+
+void
+sp_secrets_log_end(ErrorContextCallback *callback)
+{
+	error_context_stack = callback->previous;
+}
