@@ -11,7 +11,8 @@ PG_OBJS   = $(PG_SRCS:.c=.o)
 OBJS      = $(CORE_OBJS) $(PG_OBJS)
 # spotai-verify: of the core, what proves an audit log, and no more.
 VERIFY_OBJS = $(patsubst %.c,%.o,src/tools/spotai-verify.c src/core/sp_base.c $(wildcard src/core/merkle/*.c) \
-	src/core/crypto/sha256.c src/core/crypto/ed25519.c src/core/crypto/base64.c)
+	src/core/crypto/sha256.c src/core/crypto/ed25519.c src/core/crypto/base64.c \
+	src/core/crypto/constant_time.c)
 VERIFY_LIBS = -lcrypto
 SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h)
 

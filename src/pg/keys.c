@@ -159,7 +159,7 @@ current_data_key(const pg_uuid_t *tenant, DataKey *out)
 	static SpQuery newest = {
 		.text = "SELECT tenant_id, id, wrapped FROM spotai.data_key"
 				" WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND created_at OPERATOR(pg_catalog.>)"
-				" pg_catalog.now() OPERATOR(pg_catalog.-) '90 days'::pg_catalog.interval"
+				" (pg_catalog.now() OPERATOR(pg_catalog.-) '90 days'::pg_catalog.interval)"
 				" ORDER BY created_at DESC LIMIT 1",
 		.nargs = 1,
 		.types = {UUIDOID},

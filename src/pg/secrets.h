@@ -26,10 +26,10 @@ extern void sp_secrets_log_init(void);
 
 /*
  * From here to sp_secrets_log_end, errors hide the statement and its context
- * from the log, and pg_stat_activity shows `instead` from now on.
+ * from the log, and pg_stat_activity shows `shown` from now on.
  */
 struct ErrorContextCallback;
-extern void sp_secrets_log_begin(struct ErrorContextCallback *callback, const char *instead);
+extern void sp_secrets_log_begin(struct ErrorContextCallback *callback, const char *shown);
 extern void sp_secrets_log_end(struct ErrorContextCallback *callback);
 
 #endif /* SP_PG_SECRETS_H */

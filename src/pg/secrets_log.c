@@ -43,23 +43,19 @@ may_hold_secret(const ErrorData *message)
 	       names_one(message->context) || names_one(message->internalquery);
 }
 
-/* Instead of what clients get: what kind of thing happened, without its words. */
+/* Known by its address, so that it is not withheld itself. */
+static const char withheld[] = "withheld: a message about a statement that names "
+                               "spotai.secret_put() or spotai.secret_rotate()";
+
+/* What kind of thing happened, without its words. */
 static void
 log_instead(const ErrorData *message)
 {
-	static bool busy = false;
-
-	if (busy)
-		return;
-	busy = true;
 	ereport(LOG_SERVER_ONLY,
-	        (errcode(message->sqlerrcode),
-	         errmsg("withheld: a message about a statement that names "
-	                "spotai.secret_put() or spotai.secret_rotate()"),
+	        (errcode(message->sqlerrcode), errmsg(withheld),
 	         errdetail_log("SQLSTATE %s, %s.", unpack_sql_state(message->sqlerrcode),
 	                       error_severity(message->elevel)),
 	         errhidestmt(true), errhidecontext(true)));
-	busy = false;
 }
 
 /* Raised in one of the functions: in our words, and with nothing around them. */
@@ -73,7 +69,8 @@ is_ours(const ErrorData *message)
 static void
 withhold(ErrorData *message)
 {
-	if (message->output_to_server && !is_ours(message) && may_hold_secret(message))
+	if (message->output_to_server && message->message_id != withheld && !is_ours(message) &&
+	    may_hold_secret(message))
 	{
 		message->output_to_server = false;
 		log_instead(message);
@@ -98,13 +95,13 @@ hide(void *arg)
 }
 
 void
-sp_secrets_log_begin(ErrorContextCallback *callback, const char *instead)
+sp_secrets_log_begin(ErrorContextCallback *callback, const char *shown)
 {
 	callback->callback = hide;
 	callback->arg = NULL;
 	callback->previous = error_context_stack;
 	error_context_stack = callback;
-	pgstat_report_activity(STATE_RUNNING, instead);
+	pgstat_report_activity(STATE_RUNNING, shown);
 }
 
 void
