@@ -132,7 +132,8 @@ make_data_key(const pg_uuid_t *tenant, DataKey *out)
 	SpEnvelopeKey plain;
 	SpStatus st;
 
-	sp_keys_require();
+	/* not with a key that this transaction has read before it was replaced */
+	sp_keys_source_reload();
 	st = sp_envelope_key_make(&plain);
 	sp_pg_check(st, "data key", NULL);
 	out->tenant = *tenant;

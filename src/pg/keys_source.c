@@ -301,6 +301,12 @@ sp_keys_source_current(void)
 	return &vault->keys[0];
 }
 
+void
+sp_keys_source_reload(void)
+{
+	load();
+}
+
 static const SpEnvelopeKey *
 find_loaded(const uint8_t *id)
 {

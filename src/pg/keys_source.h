@@ -24,6 +24,9 @@ extern void sp_keys_source_init(void);
  */
 extern const SpEnvelopeKey *sp_keys_source_current(void);
 
+/* Ask again, whatever is known; raises as sp_keys_source_current. */
+extern void sp_keys_source_reload(void);
+
 /* The key with that id; raises 55000, with the ids that are there, when it is not. */
 extern const SpEnvelopeKey *sp_keys_source_find(const uint8_t id[SP_ENVELOPE_ID_BYTES]);
 
