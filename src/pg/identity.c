@@ -126,7 +126,7 @@ is_tenant_alive(const pg_uuid_t *tenant)
 	                    .nargs = 1,
 	                    .types = {UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(tenant)};
-	SpOwner saved;
+	SpAsOwner saved;
 	bool alive;
 
 	/* before migrate() there is nothing to see */
@@ -258,7 +258,7 @@ ask_permission(const SpSession *who, const char *permission)
 	Datum args[] = {UUIDPGetDatum(&who->who.tenant), UUIDPGetDatum(&who->who.principal),
 	                CStringGetTextDatum(permission), PointerGetDatum(who->scopes),
 	                BoolGetDatum(who->by_key && who->service)};
-	SpOwner saved;
+	SpAsOwner saved;
 	bool isnull, has;
 
 	sp_identity_owner_begin(&saved);

@@ -58,16 +58,16 @@ extern void sp_identity_require_operator(void);
  * search_path = pg_catalog, pg_temp.  For fixed statements of ours alone.  An
  * error ends it as well.
  */
-typedef struct SpOwner
+typedef struct SpAsOwner
 {
 	Oid role;
 	int security_context;
 	int settings;
 	bool snapshot;
-} SpOwner;
+} SpAsOwner;
 
-extern void sp_identity_owner_begin(SpOwner *saved);
-extern void sp_identity_owner_end(SpOwner *saved);
+extern void sp_identity_owner_begin(SpAsOwner *saved);
+extern void sp_identity_owner_end(SpAsOwner *saved);
 
 /* The owner of spotai.tenant; InvalidOid before migrate(). */
 extern Oid sp_identity_owner(void);
@@ -114,6 +114,9 @@ extern pg_uuid_t sp_identity_tenant_of(const pg_uuid_t *principal);
 
 /* prefix and 43 random characters, with a NUL; palloc'd. */
 extern char *sp_identity_new_secret(const char *prefix);
+
+/* n bytes for what is secret, overwritten when the current memory context goes. */
+extern uint8_t *sp_identity_secret_memory(size_t n);
 
 /* SHA-256 of a text. */
 extern bytea *sp_identity_hash(const char *text);

@@ -19,7 +19,6 @@
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 
-#include "core/crypto/constant_time.h"
 #include "core/jose/jws.h"
 #include "pg/identity_internal.h"
 #include "pg/keys.h"
@@ -70,26 +69,26 @@ sp_identity_expiry(TimestampTz now, Interval *ttl, int days)
 		timestamptz_pl_interval, TimestampTzGetDatum(now), IntervalPGetDatum(ttl)));
 
 	if (then <= now || then > now + days * USECS_PER_DAY)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("the time to live must be longer than nothing and at most %d days",
-		                       days)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("the time to live must be longer than nothing and at most %d days", days)));
 	return then;
 }
 
 pg_uuid_t
 sp_identity_tenant_of(const pg_uuid_t *principal)
 {
-	static SpQuery q = {
-		.text = "SELECT p.tenant_id FROM spotai.principal p JOIN spotai.tenant t"
-				" ON t.id = p.tenant_id WHERE p.id = $2 AND (p.tenant_id = $1 OR $3)"
-				" AND p.deleted_at IS NULL AND t.deleted_at IS NULL",
-		.nargs = 3,
-		.types = {UUIDOID, UUIDOID, BOOLOID}};
+	static SpQuery q = {.text =
+	                        "SELECT p.tenant_id FROM spotai.principal p JOIN spotai.tenant t"
+	                        " ON t.id = p.tenant_id WHERE p.id = $2 AND (p.tenant_id = $1 OR $3)"
+	                        " AND p.deleted_at IS NULL AND t.deleted_at IS NULL",
+	                    .nargs = 3,
+	                    .types = {UUIDOID, UUIDOID, BOOLOID}};
 	const SpSession *now = sp_identity_session();
 	Datum args[] = {UUIDPGetDatum(&now->who.tenant), UUIDPGetDatum(principal),
 	                BoolGetDatum(now->operator)};
 	pg_uuid_t tenant;
-	SpOwner saved;
+	SpAsOwner saved;
 	bool isnull;
 
 	sp_identity_owner_begin(&saved);
@@ -115,7 +114,7 @@ find_signer(const pg_uuid_t *tenant, Signer *out)
 	                    .nargs = 1,
 	                    .types = {UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(tenant)};
-	SpOwner saved;
+	SpAsOwner saved;
 	bool isnull, found;
 
 	sp_identity_owner_begin(&saved);
@@ -143,7 +142,7 @@ insert_signer(const pg_uuid_t *tenant, const pg_uuid_t *id, const char *kid, con
 		.types = {UUIDOID, UUIDOID, TEXTOID, TEXTOID, BYTEAOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(id), CStringGetTextDatum(kid),
 	                CStringGetTextDatum(public), PointerGetDatum(sealed)};
-	SpOwner saved;
+	SpAsOwner saved;
 
 	sp_identity_owner_begin(&saved);
 	sp_pg_query(&q, args, NULL, false);
@@ -154,27 +153,18 @@ static void
 make_signer(const pg_uuid_t *tenant)
 {
 	pg_uuid_t *id = DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
-	uint8_t raw[SP_JWK_RAW_MAX];
+	uint8_t *raw = sp_identity_secret_memory(SP_JWK_RAW_MAX);
 	size_t length = 0, n;
 	SpJwk *key = NULL;
 	char *public;
-	bytea *sealed;
 
 	sp_keys_require();
 	sp_pg_check(sp_jwk_generate(sp_pg_env(), SP_JWA_EDDSA, &key), "signing key", NULL);
 	sp_pg_own(key, free_key);
 	sp_pg_check(sp_jwk_public_text(sp_pg_env(), key, &public, &n), "signing key", NULL);
 	sp_pg_check(sp_jwk_private_raw(key, raw, &length), "signing key", NULL);
-	PG_TRY();
-	{
-		sealed = sp_keys_seal(tenant, place_of(id), 1, raw, length);
-	}
-	PG_FINALLY();
-	{
-		sp_crypto_wipe(raw, sizeof(raw));
-	}
-	PG_END_TRY();
-	insert_signer(tenant, id, sp_jwk_kid(key), public, sealed);
+	insert_signer(tenant, id, sp_jwk_kid(key), public,
+	              sp_keys_seal(tenant, place_of(id), 1, raw, length));
 }
 
 static SpJwk *
@@ -222,8 +212,7 @@ claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, 
 		appendStringInfoString(&json, ",\"aud\":");
 		escape_json(&json, audience);
 	}
-	appendStringInfo(&json,
-	                 ",\"iat\":" INT64_FORMAT ",\"exp\":" INT64_FORMAT ",\"jti\":\"%s\"}",
+	appendStringInfo(&json, ",\"iat\":" INT64_FORMAT ",\"exp\":" INT64_FORMAT ",\"jti\":\"%s\"}",
 	                 whole_seconds(now), whole_seconds(expires), uuid_text(id));
 	return pg_server_to_any(json.data, json.len, PG_UTF8);
 }
@@ -237,9 +226,9 @@ sp_identity_sign(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampT
 	char *token = NULL;
 	size_t length = 0;
 
-	sp_pg_check(sp_jws_sign(sp_pg_env(), key, SP_JWA_EDDSA, "JWT", claims, strlen(claims), &token,
-	                        &length),
-	            "token", NULL);
+	sp_pg_check(
+		sp_jws_sign(sp_pg_env(), key, SP_JWA_EDDSA, "JWT", claims, strlen(claims), &token, &length),
+		"token", NULL);
 	return token;
 }
 
@@ -261,8 +250,7 @@ spotai_issue_token(PG_FUNCTION_ARGS)
 	tenant = sp_identity_tenant_of(principal);
 	if (!PG_ARGISNULL(2))
 		audience = text_to_cstring(PG_GETARG_TEXT_PP(2));
-	PG_RETURN_TEXT_P(
-		cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience)));
+	PG_RETURN_TEXT_P(cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience)));
 }
 
 /* spotai.jwks() returns jsonb: the public halves that tokens can be verified with */
@@ -277,7 +265,7 @@ spotai_jwks(PG_FUNCTION_ARGS)
 		.types = {UUIDOID}};
 	SpIdentity who = sp_identity_require();
 	Datum args[] = {UUIDPGetDatum(&who.tenant)};
-	SpOwner saved;
+	SpAsOwner saved;
 	Jsonb *keys;
 	bool isnull;
 
@@ -302,7 +290,7 @@ retire_signer(const pg_uuid_t *tenant, TimestampTz until)
 		.nargs = 2,
 		.types = {UUIDOID, TIMESTAMPTZOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), TimestampTzGetDatum(until)};
-	SpOwner saved;
+	SpAsOwner saved;
 
 	sp_identity_owner_begin(&saved);
 	sp_pg_query(&q, args, NULL, false);

@@ -57,6 +57,30 @@ sp_identity_new_secret(const char *prefix)
 	return secret;
 }
 
+typedef struct SecretMemory
+{
+	size_t n;
+	uint8_t bytes[FLEXIBLE_ARRAY_MEMBER];
+} SecretMemory;
+
+static void
+wipe(void *memory)
+{
+	SecretMemory *secret = memory;
+
+	sp_crypto_wipe(secret->bytes, secret->n);
+}
+
+uint8_t *
+sp_identity_secret_memory(size_t n)
+{
+	SecretMemory *secret = palloc0(offsetof(SecretMemory, bytes) + n);
+
+	secret->n = n;
+	sp_pg_own(secret, wipe);
+	return secret->bytes;
+}
+
 bytea *
 sp_identity_hash(const char *text)
 {
@@ -104,9 +128,9 @@ check_scopes(ArrayType *scopes)
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i] || !is_permission(TextDatumGetCString(names[i])))
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			                errmsg("a scope is no permission"),
-			                errhint("Permissions are written room:verb, room:* or *.")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a scope is no permission"),
+			         errhint("Permissions are written room:verb, room:* or *.")));
 		sp_identity_require_permission(TextDatumGetCString(names[i]));
 	}
 }
@@ -121,7 +145,7 @@ make_service(const pg_uuid_t *tenant, Datum name)
 	                    .types = {UUIDOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), name};
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	SpOwner saved;
+	SpAsOwner saved;
 	bool isnull;
 
 	sp_identity_owner_begin(&saved);
@@ -150,8 +174,7 @@ choose_principal(FunctionCallInfo fcinfo, const SpSession *now, pg_uuid_t *tenan
 	}
 	else
 		principal = PG_GETARG_UUID_P(ARG_PRINCIPAL);
-	if (!now->who.has_principal ||
-	    memcmp(principal, &now->who.principal, sizeof(pg_uuid_t)) != 0)
+	if (!now->who.has_principal || memcmp(principal, &now->who.principal, sizeof(pg_uuid_t)) != 0)
 		sp_identity_require_permission("identity:write");
 	*tenant = sp_identity_tenant_of(principal);
 	return principal;
@@ -175,7 +198,7 @@ insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *pr
 	                PG_GETARG_DATUM(ARG_SCOPES),
 	                PG_ARGISNULL(ARG_NETWORKS) ? (Datum) 0 : PG_GETARG_DATUM(ARG_NETWORKS),
 	                TimestampTzGetDatum(expires)};
-	SpOwner saved;
+	SpAsOwner saved;
 
 	sp_identity_owner_begin(&saved);
 	sp_pg_query(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL, false);
@@ -199,8 +222,8 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			                errmsg("name, scopes and ttl of a key must not be null")));
 	(void) sp_identity_require();
-	expires = sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(ARG_TTL),
-	                             API_KEY_DAYS);
+	expires =
+		sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(ARG_TTL), API_KEY_DAYS);
 	check_scopes(PG_GETARG_ARRAYTYPE_P(ARG_SCOPES));
 	principal = choose_principal(fcinfo, sp_identity_session(), &tenant);
 	key = sp_identity_new_secret(SP_API_KEY_PREFIX);
@@ -221,7 +244,7 @@ spotai_revoke_api_key(PG_FUNCTION_ARGS)
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0),
 	                BoolGetDatum(sp_identity_has_permission("identity:write")),
 	                UUIDPGetDatum(&who.principal)};
-	SpOwner saved;
+	SpAsOwner saved;
 	bool revoked;
 
 	sp_identity_owner_begin(&saved);

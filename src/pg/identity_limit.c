@@ -36,14 +36,14 @@ check_limit(text *bucket, int32 max_calls, Interval *per)
 	Interval nothing = {0, 0, 0};
 
 	if (VARSIZE_ANY_EXHDR(bucket) > BUCKET_BYTES)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("the name of a bucket must not be longer than %d bytes",
-		                       BUCKET_BYTES)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("the name of a bucket must not be longer than %d bytes", BUCKET_BYTES)));
 	if (max_calls < 0 || max_calls > MAX_CALLS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("the number of calls must be from 0 to %d", MAX_CALLS)));
-	if (!DatumGetBool(DirectFunctionCall2(interval_gt, IntervalPGetDatum(per),
-	                                      IntervalPGetDatum(&nothing))))
+	if (!DatumGetBool(
+			DirectFunctionCall2(interval_gt, IntervalPGetDatum(per), IntervalPGetDatum(&nothing))))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("the window must be longer than nothing")));
 }
@@ -66,7 +66,7 @@ spotai_rate_limit(PG_FUNCTION_ARGS)
 	SpIdentity who = sp_identity_require();
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
 	                PG_GETARG_DATUM(2)};
-	SpOwner saved;
+	SpAsOwner saved;
 	bool allowed;
 
 	sp_pg_require_tables();

@@ -15,7 +15,6 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "libpq/libpq-be.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/backend_status.h"
@@ -52,7 +51,7 @@ sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *pri
 	                CStringGetTextDatum(kind), UUIDPGetDatum(principal),
 	                reason ? CStringGetTextDatum(reason) : (Datum) 0};
 	char nulls[] = "    ";
-	SpOwner saved;
+	SpAsOwner saved;
 
 	if (!can_write())
 		return;
@@ -74,7 +73,7 @@ note_use(const SpSession *found)
 		.nargs = 2,
 		.types = {UUIDOID, UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(&found->who.tenant), UUIDPGetDatum(&found->key_id)};
-	SpOwner saved;
+	SpAsOwner saved;
 
 	if (!can_write())
 		return;
@@ -101,8 +100,7 @@ static Datum
 login(const char *credential, bool key)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext scratch =
-		AllocSetContextCreate(caller, "spotai login", ALLOCSET_SMALL_SIZES);
+	MemoryContext scratch = AllocSetContextCreate(caller, "spotai login", ALLOCSET_SMALL_SIZES);
 	pg_uuid_t *principal = palloc(sizeof(pg_uuid_t));
 	const char *why = NULL;
 	SpSession found;

@@ -61,7 +61,7 @@ set_safely(const char *name, const char *value)
 }
 
 void
-sp_identity_owner_begin(SpOwner *saved)
+sp_identity_owner_begin(SpAsOwner *saved)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	Oid owner = sp_identity_owner();
@@ -85,7 +85,7 @@ sp_identity_owner_begin(SpOwner *saved)
 }
 
 void
-sp_identity_owner_end(SpOwner *saved)
+sp_identity_owner_end(SpAsOwner *saved)
 {
 	SPI_finish();
 	if (saved->snapshot)

@@ -36,8 +36,7 @@ check_keys(Jsonb *json)
 	SpJwkSet *keys = NULL;
 	char *text = JsonbToCString(NULL, &json->root, VARSIZE(json));
 	char *utf8 = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
-	SpStatus st =
-		sp_jwk_set_parse(sp_pg_env(), utf8, strlen(utf8), SP_JWK_PUBLIC, &keys, &fault);
+	SpStatus st = sp_jwk_set_parse(sp_pg_env(), utf8, strlen(utf8), SP_JWK_PUBLIC, &keys, &fault);
 
 	if (st == SP_ERR_NO_MEMORY)
 		sp_pg_check(st, "key", &fault);
@@ -90,16 +89,16 @@ refuse_taken(const pg_uuid_t *tenant, Datum issuer, Datum audience)
 Datum
 spotai_trust_issuer(PG_FUNCTION_ARGS)
 {
-	static SpQuery q = {
-		.text = "INSERT INTO spotai.trusted_issuer (tenant_id, issuer, audience, jwks)"
-				" VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, issuer, audience)"
-				" DO UPDATE SET jwks = excluded.jwks, updated_at = now() RETURNING id",
-		.nargs = 4,
-		.types = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}};
+	static SpQuery q = {.text =
+	                        "INSERT INTO spotai.trusted_issuer (tenant_id, issuer, audience, jwks)"
+	                        " VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, issuer, audience)"
+	                        " DO UPDATE SET jwks = excluded.jwks, updated_at = now() RETURNING id",
+	                    .nargs = 4,
+	                    .types = {UUIDOID, TEXTOID, TEXTOID, JSONBOID}};
 	SpIdentity who;
 	Datum args[4];
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	SpOwner saved;
+	SpAsOwner saved;
 	bool isnull;
 
 	sp_pg_require_tables();
@@ -135,7 +134,7 @@ insert_tenant(Datum name, Datum *tenant, Datum *administrator)
 		.nargs = 1,
 		.types = {TEXTOID}};
 	pg_uuid_t *ids = palloc(2 * sizeof(pg_uuid_t));
-	SpOwner saved;
+	SpAsOwner saved;
 	bool isnull;
 
 	sp_identity_owner_begin(&saved);
@@ -175,7 +174,7 @@ spotai_deactivate_tenant(PG_FUNCTION_ARGS)
 	                    .nargs = 1,
 	                    .types = {UUIDOID}};
 	Datum args[] = {PG_GETARG_DATUM(0)};
-	SpOwner saved;
+	SpAsOwner saved;
 	bool done;
 
 	sp_pg_require_tables();

@@ -93,9 +93,8 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 		*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
 		return NULL;
 	}
-	if (!accepted(
-			sp_jws_verify(sp_pg_env(), token, strlen(token), keys, NULL, &jws, &reason, NULL),
-			reason, why) ||
+	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys, NULL, &jws, &reason, NULL),
+	              reason, why) ||
 	    !accepted(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &reason, NULL),
 	              reason, why))
 		return NULL;
@@ -151,9 +150,9 @@ issued_at(const SpClaims *claims)
 	return DirectFunctionCall1(float8_timestamptz, Float8GetDatum(seconds));
 }
 
-#define PRINCIPAL_IS_ALIVE                                                                     \
+#define PRINCIPAL_IS_ALIVE                                                                      \
 	"SELECT p.tenant_id, p.id, p.kind = 'service' FROM spotai.principal p JOIN spotai.tenant t" \
-	" ON t.id = p.tenant_id WHERE p.tenant_id = $1 AND p.deleted_at IS NULL"                   \
+	" ON t.id = p.tenant_id WHERE p.tenant_id = $1 AND p.deleted_at IS NULL"                    \
 	" AND t.deleted_at IS NULL AND p.tokens_after <= $2 AND "
 
 static bool
@@ -208,11 +207,10 @@ typedef struct Trusted
 static int
 read_trusted(const char *issuer, Trusted *rows)
 {
-	static SpQuery q = {
-		.text = "SELECT tenant_id, audience, jwks::text FROM spotai.trusted_issuer"
-				" WHERE issuer = $1 ORDER BY created_at, id LIMIT $2",
-		.nargs = 2,
-		.types = {TEXTOID, INT4OID}};
+	static SpQuery q = {.text = "SELECT tenant_id, audience, jwks::text FROM spotai.trusted_issuer"
+	                            " WHERE issuer = $1 ORDER BY created_at, id LIMIT $2",
+	                    .nargs = 2,
+	                    .types = {TEXTOID, INT4OID}};
 	Datum args[] = {CStringGetTextDatum(issuer), Int32GetDatum(MAX_TRUSTED)};
 	int count = (int) sp_pg_query(&q, args, NULL, true);
 	bool isnull;
@@ -276,8 +274,7 @@ verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char 
 		which = i;
 		claims = found;
 	}
-	return which >= 0 &&
-	       find_their_principal(&rows[which].tenant, peek->issuer, claims, out, why);
+	return which >= 0 && find_their_principal(&rows[which].tenant, peek->issuer, claims, out, why);
 }
 
 static bool
@@ -327,14 +324,13 @@ static bool
 verify_key(const char *key, SpSession *out, const char **why)
 {
 	static SpQuery q = {
-		.text =
-			"SELECT p.tenant_id, p.id, p.kind = 'service', k.hash, k.scopes,"
-			" k.revoked_at IS NULL AND k.expires_at > clock_timestamp(),"
-			" k.networks IS NULL OR EXISTS (SELECT FROM unnest(k.networks) n"
-			" WHERE inet_client_addr() <<= n), k.id"
-			" FROM spotai.api_key k JOIN spotai.principal p ON p.tenant_id = k.tenant_id"
-			" AND p.id = k.principal_id JOIN spotai.tenant t ON t.id = k.tenant_id"
-			" WHERE k.hash = $1 AND p.deleted_at IS NULL AND t.deleted_at IS NULL",
+		.text = "SELECT p.tenant_id, p.id, p.kind = 'service', k.hash, k.scopes,"
+				" k.revoked_at IS NULL AND k.expires_at > clock_timestamp(),"
+				" k.networks IS NULL OR EXISTS (SELECT FROM unnest(k.networks) n"
+				" WHERE inet_client_addr() <<= n), k.id"
+				" FROM spotai.api_key k JOIN spotai.principal p ON p.tenant_id = k.tenant_id"
+				" AND p.id = k.principal_id JOIN spotai.tenant t ON t.id = k.tenant_id"
+				" WHERE k.hash = $1 AND p.deleted_at IS NULL AND t.deleted_at IS NULL",
 		.nargs = 1,
 		.types = {BYTEAOID}};
 	bytea *hash;
@@ -351,7 +347,7 @@ verify_key(const char *key, SpSession *out, const char **why)
 bool
 sp_identity_verify(const char *credential, SpSession *out, const char **why)
 {
-	SpOwner saved;
+	SpAsOwner saved;
 	bool good;
 
 	memset(out, 0, sizeof(*out));

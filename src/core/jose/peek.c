@@ -75,7 +75,8 @@ sp_jws_peek(const SpEnv *env, const char *token, size_t length, SpPeek *out, SpJ
 		st = read_segment(env, first + 1, (size_t) (second - first - 1), &payload, why, fault);
 	if (st == SP_OK && (!take(header, "kid", out->kid, sizeof(out->kid)) ||
 	                    !take(payload, "iss", out->issuer, sizeof(out->issuer))))
-		st = refuse(why, SP_JWT_MALFORMED, fault, "\"kid\" or \"iss\" is no text that can be meant.");
+		st = refuse(why, SP_JWT_MALFORMED, fault,
+		            "\"kid\" or \"iss\" is no text that can be meant.");
 	sp_json_release(header);
 	sp_json_release(payload);
 	return st;
