@@ -40,6 +40,15 @@
 #define sp_backend_status(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* 16 can leave out indexes that do not summarise. */
+#if PG_VERSION_NUM >= 160000
+#define sp_insert_index_tuples(info, slot, estate) \
+	ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL, false)
+#else
+#define sp_insert_index_tuples(info, slot, estate) \
+	ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* pg_attribute_noreturn() went in 18, and what replaced it stands elsewhere. */
 #define SP_NORETURN __attribute__((noreturn))
 
