@@ -19,7 +19,7 @@
 
 typedef struct SpBulk SpBulk;
 
-/* The table of that name in schema spotai; raises when there is none. */
+/* The table or index of that name in schema spotai; raises when there is none. */
 extern Oid sp_audit_table(const char *name);
 
 /*
