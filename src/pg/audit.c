@@ -104,9 +104,8 @@ spotai_audit_append_only(PG_FUNCTION_ARGS)
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 		                errmsg("this function is a trigger")));
-	ereport(ERROR,
-	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-	         errmsg("%s is part of the audit log and can not be changed",
-	                RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation)),
-	         errhint("Entries are written by spotai.audit() and spotai.audit_enable().")));
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	                errmsg("%s is part of the audit log and can not be changed",
+	                       RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation)),
+	                errhint("Entries are written by spotai.audit() and spotai.audit_enable().")));
 }

@@ -58,11 +58,10 @@ check_columns(Relation rel, const char *const *names, int n)
 
 	for (int i = 0; i < n; i++)
 		if (i >= desc->natts || strcmp(NameStr(TupleDescAttr(desc, i)->attname), names[i]) != 0)
-			ereport(ERROR,
-			        (errcode(ERRCODE_UNDEFINED_COLUMN),
-			         errmsg("column %d of spotai.%s is not \"%s\"", i + 1,
-			                RelationGetRelationName(rel), names[i]),
-			         errdetail("The tables of the audit log were changed by hand.")));
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+			                errmsg("column %d of spotai.%s is not \"%s\"", i + 1,
+			                       RelationGetRelationName(rel), names[i]),
+			                errdetail("The tables of the audit log were changed by hand.")));
 }
 
 SpBulk *

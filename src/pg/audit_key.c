@@ -116,7 +116,8 @@ make_key(const char *origin)
 	sp_pg_check(sp_crypto_random(private_key, sizeof(private_key)), "random numbers", NULL);
 	signer = new_signer(&id, origin != NULL ? origin : new_origin(&id), private_key);
 	key_place(&id, place);
-	store_key(signer, sp_keys_seal(&key_tenant, place, KEY_VERSION, private_key, sizeof(private_key)));
+	store_key(signer,
+	          sp_keys_seal(&key_tenant, place, KEY_VERSION, private_key, sizeof(private_key)));
 	sp_crypto_wipe(private_key, sizeof(private_key));
 	CommandCounterIncrement();
 	return signer;

@@ -61,7 +61,7 @@ static bool
 is_pending(const pg_uuid_t *entry)
 {
 	static SpQuery pending = {.text = "SELECT entry_tenant_id FROM spotai.audit_pending"
-									  " WHERE entry_id = $1 LIMIT 1",
+	                                  " WHERE entry_id = $1 LIMIT 1",
 	                          .nargs = 1,
 	                          .types = {UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(entry)};
@@ -89,8 +89,8 @@ position_of(SpAuditTree *tree, const pg_uuid_t *entry)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("entry %s is not sealed yet", text),
 		                errhint("Wait for the sealer, or SELECT spotai.audit_seal().")));
-	ereport(ERROR, (errcode(ERRCODE_NO_DATA_FOUND),
-	                errmsg("entry %s is not in the audit log", text)));
+	ereport(ERROR,
+	        (errcode(ERRCODE_NO_DATA_FOUND), errmsg("entry %s is not in the audit log", text)));
 }
 
 static ArrayType *
@@ -134,8 +134,9 @@ spotai_audit_inclusion_proof(PG_FUNCTION_ARGS)
 	position = position_of(&tree, PG_GETARG_UUID_P(0));
 	size = PG_ARGISNULL(1) ? (int64) sealed : PG_GETARG_INT64(1);
 	check_size(size, (int64) position + 1, sealed, "tree_size");
-	sp_pg_check(sp_merkle_inclusion(sp_audit_sha(), &tree.store, position, (uint64) size, proof, &n),
-	            "audit log", &damaged);
+	sp_pg_check(
+		sp_merkle_inclusion(sp_audit_sha(), &tree.store, position, (uint64) size, proof, &n),
+		"audit log", &damaged);
 	sp_audit_tree_close(&tree);
 	SPI_finish();
 	MemoryContextSwitchTo(result);

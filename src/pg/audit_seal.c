@@ -65,8 +65,9 @@ lock_log(void)
 	Oid checkpoints = sp_audit_table("audit_checkpoint");
 
 	if (IsolationUsesXactSnapshot())
-		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-		                errmsg("the audit log can only be sealed in a READ COMMITTED transaction")));
+		ereport(ERROR,
+		        (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+		         errmsg("the audit log can only be sealed in a READ COMMITTED transaction")));
 	LockDatabaseObject(RelationRelationId, checkpoints, 1, ExclusiveLock);
 	return checkpoints;
 }
@@ -91,8 +92,8 @@ load_frontier(Snapshot snapshot, SpMerkleFrontier *frontier)
 	SpAuditTree tree;
 
 	sp_audit_tree_open(&tree, snapshot);
-	sp_pg_check(sp_merkle_frontier_load(&tree.store, sp_audit_sealed_size(), frontier),
-	            "audit log", &fault);
+	sp_pg_check(sp_merkle_frontier_load(&tree.store, sp_audit_sealed_size(), frontier), "audit log",
+	            &fault);
 	sp_audit_tree_close(&tree);
 }
 

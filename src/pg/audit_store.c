@@ -7,12 +7,13 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/table.h"
 #include "access/relscan.h"
+#include "access/table.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
 #include "pg/audit_bulk.h"
 #include "pg/audit_store.h"
@@ -37,8 +38,19 @@ enum
 
 /* --- reading ------------------------------------------------------------------------ */
 
-static Datum
-column(HeapTuple tuple, Relation rel, int number)
+Oid
+sp_audit_primary_key(Relation rel)
+{
+	Oid key = sp_primary_key(rel);
+
+	if (!OidIsValid(key))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+		                errmsg("%s has no primary key", RelationGetRelationName(rel))));
+	return key;
+}
+
+Datum
+sp_audit_column(HeapTuple tuple, Relation rel, int number)
 {
 	bool isnull;
 	Datum value = heap_getattr(tuple, number, RelationGetDescr(rel), &isnull);
@@ -75,14 +87,14 @@ fetch_leaf(SpAuditTree *tree, uint64 position, SpDigest *out)
 	scan = systable_beginscan(tree->leaves, tree->leaf_key, true, tree->snapshot, 1, &key);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple) &&
-	        take_digests(column(tuple, tree->leaves, LEAF_HASH), 0, 1, out);
+	        take_digests(sp_audit_column(tuple, tree->leaves, LEAF_HASH), 0, 1, out);
 	systable_endscan(scan);
 	return found;
 }
 
 /* Its run is the last one that begins at it or before. */
-static bool
-fetch_node(SpAuditTree *tree, SpMerkleId id, SpDigest *out)
+bool
+sp_audit_tree_node(SpAuditTree *tree, SpMerkleId id, SpDigest *out)
 {
 	ScanKeyData keys[2];
 	SysScanDesc scan;
@@ -98,11 +110,11 @@ fetch_node(SpAuditTree *tree, SpMerkleId id, SpDigest *out)
 	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
 	if (HeapTupleIsValid(tuple))
 	{
-		uint64 first = (uint64) DatumGetInt64(column(tuple, tree->nodes, NODE_FIRST));
+		uint64 first = (uint64) DatumGetInt64(sp_audit_column(tuple, tree->nodes, NODE_FIRST));
 
 		found = id.index - first < SP_AUDIT_RUN &&
-		        take_digests(column(tuple, tree->nodes, NODE_HASHES), (int) (id.index - first), 1,
-		                     out);
+		        take_digests(sp_audit_column(tuple, tree->nodes, NODE_HASHES),
+		                     (int) (id.index - first), 1, out);
 	}
 	systable_endscan_ordered(scan);
 	index_close(key, AccessShareLock);
@@ -117,7 +129,7 @@ fetch(void *host, const SpMerkleId *ids, size_t n, SpDigest *out)
 	for (size_t i = 0; i < n; i++)
 	{
 		bool found = ids[i].level == 0 ? fetch_leaf(tree, ids[i].index, &out[i])
-		                               : fetch_node(tree, ids[i], &out[i]);
+		                               : sp_audit_tree_node(tree, ids[i], &out[i]);
 
 		if (!found)
 			return SP_ERR_BAD_DATA;
@@ -130,8 +142,8 @@ sp_audit_tree_open(SpAuditTree *tree, Snapshot snapshot)
 {
 	tree->leaves = table_open(sp_audit_table("audit_leaf"), AccessShareLock);
 	tree->nodes = table_open(sp_audit_table("audit_node"), AccessShareLock);
-	tree->leaf_key = sp_audit_table("audit_leaf_pkey");
-	tree->node_key = sp_audit_table("audit_node_pkey");
+	tree->leaf_key = sp_audit_primary_key(tree->leaves);
+	tree->node_key = sp_audit_primary_key(tree->nodes);
 	tree->snapshot = snapshot;
 	tree->store = (SpMerkleStore){fetch, tree};
 }
@@ -143,13 +155,13 @@ sp_audit_tree_close(SpAuditTree *tree)
 	table_close(tree->nodes, AccessShareLock);
 }
 
-static void
-read_leaf(HeapTuple tuple, Relation rel, SpAuditLeaf *leaf)
+void
+sp_audit_read_leaf(HeapTuple tuple, Relation rel, SpAuditLeaf *leaf)
 {
-	leaf->tenant = *DatumGetUUIDP(column(tuple, rel, LEAF_TENANT));
-	leaf->id = *DatumGetUUIDP(column(tuple, rel, LEAF_ENTRY));
-	leaf->occurred_at = DatumGetTimestampTz(column(tuple, rel, LEAF_TIME));
-	if (!take_digests(column(tuple, rel, LEAF_HASH), 0, 1, &leaf->leaf))
+	leaf->tenant = *DatumGetUUIDP(sp_audit_column(tuple, rel, LEAF_TENANT));
+	leaf->id = *DatumGetUUIDP(sp_audit_column(tuple, rel, LEAF_ENTRY));
+	leaf->occurred_at = DatumGetTimestampTz(sp_audit_column(tuple, rel, LEAF_TIME));
+	if (!take_digests(sp_audit_column(tuple, rel, LEAF_HASH), 0, 1, &leaf->leaf))
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 		                errmsg("a leaf hash in %s is damaged", RelationGetRelationName(rel))));
 }
@@ -168,9 +180,9 @@ sp_audit_tree_position(SpAuditTree *tree, const pg_uuid_t *entry, SpAuditLeaf *l
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
-		position = DatumGetInt64(column(tuple, tree->leaves, LEAF_POSITION));
+		position = DatumGetInt64(sp_audit_column(tuple, tree->leaves, LEAF_POSITION));
 		if (leaf != NULL)
-			read_leaf(tuple, tree->leaves, leaf);
+			sp_audit_read_leaf(tuple, tree->leaves, leaf);
 	}
 	systable_endscan(scan);
 	return position;

@@ -18,6 +18,7 @@
 
 #include "postgres.h"
 
+#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -56,6 +57,18 @@ extern void sp_audit_tree_close(SpAuditTree *tree);
 
 /* The position of an entry; -1: it has none yet.  *leaf, when not NULL, is its row. */
 extern int64 sp_audit_tree_position(SpAuditTree *tree, const pg_uuid_t *entry, SpAuditLeaf *leaf);
+
+/* A complete node above the leaves, as it is stored; false: it is not there. */
+extern bool sp_audit_tree_node(SpAuditTree *tree, SpMerkleId id, SpDigest *out);
+
+/* What is in a row of spotai.audit_leaf.  Raises for what can not be. */
+extern void sp_audit_read_leaf(HeapTuple tuple, Relation rel, SpAuditLeaf *leaf);
+
+/* A column of a row, from 1, that can not be null. */
+extern Datum sp_audit_column(HeapTuple tuple, Relation rel, int number);
+
+/* The index of a table's primary key. */
+extern Oid sp_audit_primary_key(Relation rel);
 
 /* --- writing: for the sealer alone ------------------------------------------------- */
 

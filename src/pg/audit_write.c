@@ -111,18 +111,22 @@ sp_audit_who(void)
 	return who;
 }
 
+int64
+sp_audit_unix_us(TimestampTz at)
+{
+	return at + EPOCH_US;
+}
+
 /* --- partitions ----------------------------------------------------------------- */
 
 /* Made as the owner of the tables, who may; the caller need not. */
 static void
 make_partition(TimestampTz at)
 {
-	static SpQuery make = {.text = "SELECT _spotai.audit_make_partition($1)",
-	                       .nargs = 1,
-	                       .types = {TIMESTAMPTZOID}};
+	static SpQuery make = {
+		.text = "SELECT _spotai.audit_make_partition($1)", .nargs = 1, .types = {TIMESTAMPTZOID}};
 	Datum args[] = {TimestampTzGetDatum(at)};
-	HeapTuple tuple =
-		SearchSysCache1(RELOID, ObjectIdGetDatum(sp_audit_table("audit_entry")));
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(sp_audit_table("audit_entry")));
 	Oid owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	Oid caller;
 	int context;
@@ -137,30 +141,42 @@ make_partition(TimestampTz at)
 	CommandCounterIncrement();
 }
 
-static Oid
-partition_for(TimestampTz at)
+static void
+partition_name(TimestampTz at, char name[NAMEDATALEN])
 {
 	struct pg_tm tm;
 	fsec_t fsec;
-	char name[NAMEDATALEN];
-	Oid nsp = get_namespace_oid("spotai", false);
-	Oid partition;
 
 	if (timestamp2tm(at, NULL, &tm, &fsec, NULL, NULL) != 0)
-		elog(ERROR, "the clock is out of range");
-	snprintf(name, sizeof(name), "audit_entry_%04d_%02d", tm.tm_year, tm.tm_mon);
-	partition = get_relname_relid(name, nsp);
+		elog(ERROR, "a time of the audit log is out of range");
+	snprintf(name, NAMEDATALEN, "audit_entry_%04d_%02d", tm.tm_year, tm.tm_mon);
+}
+
+Oid
+sp_audit_partition(TimestampTz at)
+{
+	char name[NAMEDATALEN];
+
+	partition_name(at, name);
+	return get_relname_relid(name, get_namespace_oid("spotai", false));
+}
+
+static Oid
+partition_for(TimestampTz at)
+{
+	Oid partition = sp_audit_partition(at);
+
 	if (!OidIsValid(partition))
 	{
 		make_partition(at);
-		partition = sp_audit_table(name);
+		partition = sp_audit_partition(at);
 	}
 	/* a table of that name that was detached would take entries that nobody finds */
-	if (!get_rel_relispartition(partition))
-		ereport(ERROR,
-		        (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-		         errmsg("spotai.%s is not a partition of spotai.audit_entry", name),
-		         errhint("Attach it again, or give it another name.")));
+	if (!OidIsValid(partition) || !get_rel_relispartition(partition))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("spotai.audit_entry has no partition for this month"),
+		                errhint("Attach it again, or give the table another name that is in "
+		                        "its place.")));
 	return partition;
 }
 
@@ -169,8 +185,9 @@ partition_for(TimestampTz at)
 SpAuditWriter *
 sp_audit_writer_open(const char *command)
 {
-	static const char *const entry_columns[] = {"tenant_id", "id",     "occurred_at", "principal_id",
-	                                            "action",    "object", "subject_id",  "detail"};
+	static const char *const entry_columns[] = {"tenant_id",    "id",     "occurred_at",
+	                                            "principal_id", "action", "object",
+	                                            "subject_id",   "detail"};
 	static const char *const pending_columns[] = {"entry_tenant_id", "entry_id", "occurred_at",
 	                                              "leaf"};
 	SpAuditWriter *writer = palloc0(sizeof(SpAuditWriter));
@@ -202,7 +219,8 @@ random_bytes(SpAuditWriter *writer)
 	if (writer->n_random == 0)
 	{
 		if (!pg_strong_random(writer->random, (size_t) wanted * RANDOM_BYTES))
-			ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("there are no random numbers")));
+			ereport(ERROR,
+			        (errcode(ERRCODE_INTERNAL_ERROR), errmsg("there are no random numbers")));
 		writer->n_random = wanted;
 	}
 	writer->n_random--;
@@ -232,9 +250,8 @@ make_id(SpAuditWriter *writer, pg_uuid_t *id)
 
 /* The entry's row.  *entry has what the leaf is made of. */
 static void
-put_entry(SpAuditWriter *writer, const SpEntry *entry, const pg_uuid_t *tenant,
-          const pg_uuid_t *id, const char *action, const char *object, const char *detail,
-          size_t n_detail)
+put_entry(SpAuditWriter *writer, const SpEntry *entry, const pg_uuid_t *tenant, const pg_uuid_t *id,
+          const char *action, const char *object, const char *detail, size_t n_detail)
 {
 	TupleTableSlot *slot = sp_bulk_row(writer->entries);
 	MemoryContext caller = MemoryContextSwitchTo(sp_bulk_memory(writer->entries));
@@ -279,7 +296,7 @@ void
 sp_audit_write(SpAuditWriter *writer, const pg_uuid_t *tenant, const char *action,
                const char *object, const StringInfoData *detail, pg_uuid_t *id)
 {
-	SpEntry entry = {.time_us = writer->now + EPOCH_US,
+	SpEntry entry = {.time_us = sp_audit_unix_us(writer->now),
 	                 .has_principal = writer->who.has_principal};
 	SpFault fault = {"", ""};
 	SpDigest leaf;

@@ -14,6 +14,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "lib/stringinfo.h"
 #include "utils/uuid.h"
 
@@ -38,6 +39,15 @@ extern SpSha256 *sp_audit_sha(void);
 
 /* Text in the server's encoding as UTF-8, in which it is hashed; NUL-terminated. */
 extern const char *sp_audit_utf8(const char *text, size_t n, size_t *n_utf8);
+
+/* The server's time as an entry has it, microseconds since 1970. */
+extern int64 sp_audit_unix_us(TimestampTz at);
+
+/*
+ * The partition of spotai.audit_entry for a time, by its name; InvalidOid: there
+ * is none.
+ */
+extern Oid sp_audit_partition(TimestampTz at);
 
 typedef struct SpAuditWriter SpAuditWriter;
 
