@@ -274,10 +274,13 @@ load(void)
 	sp_crypto_wipe(vault->text, sizeof(vault->text));
 }
 
+/* What this transaction has asked for stays good until its end. */
 static bool
 is_loaded(void)
 {
-	return vault != NULL && vault->count > 0 && !(vault->from_command && too_old());
+	if (vault == NULL || vault->count == 0)
+		return false;
+	return vault->asked_at >= GetCurrentTransactionStartTimestamp() || !too_old();
 }
 
 /* --- what others call ------------------------------------------------------------ */

@@ -15,6 +15,7 @@
 #include "utils/guc.h"
 
 #include "pg/audio.h"
+#include "pg/audit.h"
 #include "pg/identity.h"
 #include "pg/job.h"
 #include "pg/keys.h"
@@ -43,6 +44,7 @@ _PG_init(void)
 	sp_job_init();
 	sp_keys_init();
 	sp_secrets_init();
+	sp_audit_init();
 	MarkGUCPrefixReserved("spotai");
 }
 

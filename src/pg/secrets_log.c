@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "commands/prepare.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
 #include "utils/elog.h"
@@ -35,17 +36,54 @@ names_one(const char *text)
 	       (strcasestr(text, "secret_put") != NULL || strcasestr(text, "secret_rotate") != NULL);
 }
 
+/* The name after EXECUTE, into out of NAMEDATALEN bytes; false when that is not what text is. */
+static bool
+take_executed(const char *text, char *out)
+{
+	int n = 0;
+	bool quoted;
+
+	text += strspn(text, " \t\r\n");
+	if (pg_strncasecmp(text, "execute", 7) != 0)
+		return false;
+	text += 7;
+	text += strspn(text, " \t\r\n");
+	quoted = *text == '"';
+	for (text += quoted; *text != '\0' && n < NAMEDATALEN - 1; text++)
+	{
+		if (quoted ? *text == '"' && *++text != '"' : strchr(" \t\r\n(;", *text) != NULL)
+			break;
+		out[n++] = quoted ? *text : pg_tolower((unsigned char) *text);
+	}
+	out[n] = '\0';
+	return true;
+}
+
+/* EXECUTE of what was prepared by a statement that names one. */
+static bool
+executes_one(const char *text)
+{
+	char name[NAMEDATALEN];
+	PreparedStatement *prepared;
+
+	if (text == NULL || !take_executed(text, name))
+		return false;
+	prepared = FetchPreparedStatement(name, false);
+	return prepared != NULL && names_one(prepared->plansource->query_string);
+}
+
 static bool
 may_hold_secret(const ErrorData *message)
 {
-	return names_one(debug_query_string) || names_one(message->message) ||
-	       names_one(message->detail) || names_one(message->detail_log) ||
-	       names_one(message->context) || names_one(message->internalquery);
+	return names_one(debug_query_string) || executes_one(debug_query_string) ||
+	       names_one(message->message) || names_one(message->detail) ||
+	       names_one(message->detail_log) || names_one(message->context) ||
+	       names_one(message->internalquery);
 }
 
 /* Known by its address, so that it is not withheld itself. */
 static const char withheld[] = "withheld: a message about a statement that names "
-                               "spotai.secret_put() or spotai.secret_rotate()";
+							   "spotai.secret_put() or spotai.secret_rotate()";
 
 /* What kind of thing happened, without its words. */
 static void
