@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "pg/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -112,14 +113,9 @@ sp_pg_require_tables(void)
 Datum
 sp_pg_current_tenant(void)
 {
-	static SpQuery tenant = {.text = "SELECT spotai.current_tenant()"};
-	bool isnull;
-	Datum value;
+	SpIdentity who = sp_identity_require();
+	pg_uuid_t *tenant = palloc(sizeof(pg_uuid_t));
 
-	sp_pg_query(&tenant, NULL, NULL, true);
-	value = sp_pg_column(0, 1, &isnull);
-	if (isnull)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("this session belongs to no tenant")));
-	return value;
+	*tenant = who.tenant;
+	return UUIDPGetDatum(tenant);
 }
