@@ -122,12 +122,12 @@ check_token(SpStatus st, SpJwtError why, const SpFault *fault)
 static char *
 utf8_argument(FunctionCallInfo fcinfo, int n)
 {
-	char *text;
+	char *given;
 
 	if (PG_ARGISNULL(n))
 		return NULL;
-	text = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+	given = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	return pg_server_to_any(given, (int) strlen(given), PG_UTF8);
 }
 
 static void

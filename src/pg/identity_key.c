@@ -122,9 +122,9 @@ sp_identity_check_given(ArrayType *permissions)
 
 	deconstruct_array(permissions, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
 	if (ARR_NDIM(permissions) > 1 || count > MAX_PERMISSIONS)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("there must be one list of at most %d permissions",
-		                       MAX_PERMISSIONS)));
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("there must be one list of at most %d permissions", MAX_PERMISSIONS)));
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i] || !is_permission(TextDatumGetCString(names[i])))

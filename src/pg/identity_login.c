@@ -106,7 +106,7 @@ login(const char *credential, bool key)
 	SpSession found;
 
 	sp_secrets_log_begin(&log, key ? "spotai.login_api_key(), statement withheld"
-	                              : "spotai.login(), statement withheld");
+	                               : "spotai.login(), statement withheld");
 	sp_pg_require_tables();
 	if (sp_identity_is_api_key(credential) != key)
 		refuse(key ? "this is no API key" : "this is no token");

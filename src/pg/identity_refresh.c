@@ -83,18 +83,18 @@ spotai_issue_refresh_token(PG_FUNCTION_ARGS)
 static bool
 lock_token(const char *token, Refresh *out)
 {
-	static SpQuery q = {.text =
-	                        "SELECT r.tenant_id, r.id, r.family_id, r.principal_id, r.expires_at,"
-	                        " r.used_at IS NOT NULL, EXISTS (SELECT FROM spotai.refresh_token f WHERE"
-	                        " f.tenant_id = r.tenant_id AND f.family_id = r.family_id"
-	                        " AND f.revoked_at IS NOT NULL),"
-	                        " p.deleted_at IS NULL AND t.deleted_at IS NULL"
-	                        " FROM spotai.refresh_token r JOIN spotai.principal p"
-	                        " ON p.tenant_id = r.tenant_id AND p.id = r.principal_id"
-	                        " JOIN spotai.tenant t ON t.id = r.tenant_id"
-	                        " WHERE r.hash = $1 FOR UPDATE OF r",
-	                    .nargs = 1,
-	                    .types = {BYTEAOID}};
+	static SpQuery q = {
+		.text = "SELECT r.tenant_id, r.id, r.family_id, r.principal_id, r.expires_at,"
+				" r.used_at IS NOT NULL, EXISTS (SELECT FROM spotai.refresh_token f WHERE"
+				" f.tenant_id = r.tenant_id AND f.family_id = r.family_id"
+				" AND f.revoked_at IS NOT NULL),"
+				" p.deleted_at IS NULL AND t.deleted_at IS NULL"
+				" FROM spotai.refresh_token r JOIN spotai.principal p"
+				" ON p.tenant_id = r.tenant_id AND p.id = r.principal_id"
+				" JOIN spotai.tenant t ON t.id = r.tenant_id"
+				" WHERE r.hash = $1 FOR UPDATE OF r",
+		.nargs = 1,
+		.types = {BYTEAOID}};
 	Datum args[] = {PointerGetDatum(sp_identity_hash(token))};
 	SpAsOwner saved;
 	bool isnull, found;

@@ -164,12 +164,12 @@ spotai_create_role(PG_FUNCTION_ARGS)
 static pg_uuid_t *
 find_role(const pg_uuid_t *tenant, Datum name, ArrayType **permissions)
 {
-	static SpQuery q = {
-		.text = "SELECT r.id, ARRAY(SELECT p.name FROM spotai.permission p"
-				" WHERE p.tenant_id = r.tenant_id AND p.role_id = r.id)"
-				" FROM spotai.role r WHERE r.tenant_id = $1 AND r.name = $2 FOR SHARE",
-		.nargs = 2,
-		.types = {UUIDOID, TEXTOID}};
+	static SpQuery q = {.text =
+	                        "SELECT r.id, ARRAY(SELECT p.name FROM spotai.permission p"
+	                        " WHERE p.tenant_id = r.tenant_id AND p.role_id = r.id)"
+	                        " FROM spotai.role r WHERE r.tenant_id = $1 AND r.name = $2 FOR SHARE",
+	                    .nargs = 2,
+	                    .types = {UUIDOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), name};
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 	SpAsOwner saved;
@@ -189,12 +189,11 @@ find_role(const pg_uuid_t *tenant, Datum name, ArrayType **permissions)
 Datum
 spotai_grant_role(PG_FUNCTION_ARGS)
 {
-	static SpQuery q = {.text =
-	                        "INSERT INTO spotai.role_member (tenant_id, principal_id, role_id)"
-	                        " SELECT p.tenant_id, p.id, $3 FROM spotai.principal p WHERE"
-	                        " p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL"
-	                        " ON CONFLICT (tenant_id, principal_id, role_id) DO UPDATE SET"
-	                        " created_at = role_member.created_at",
+	static SpQuery q = {.text = "INSERT INTO spotai.role_member (tenant_id, principal_id, role_id)"
+	                            " SELECT p.tenant_id, p.id, $3 FROM spotai.principal p WHERE"
+	                            " p.tenant_id = $1 AND p.id = $2 AND p.deleted_at IS NULL"
+	                            " ON CONFLICT (tenant_id, principal_id, role_id) DO UPDATE SET"
+	                            " created_at = role_member.created_at",
 	                    .nargs = 3,
 	                    .types = {UUIDOID, UUIDOID, UUIDOID}};
 	SpIdentity who = writer();

@@ -244,7 +244,7 @@ typedef struct Enrolled
 
 /* Of the session's tenant; the operator has the principals of all. */
 static bool
-lock_row(pg_uuid_t *tenant, const pg_uuid_t *principal, bool operator, Enrolled *out)
+lock_row(pg_uuid_t *tenant, const pg_uuid_t *principal, bool operator, Enrolled * out)
 {
 	static SpQuery q = {
 		.text = "SELECT o.secret, o.version, o.last_step, o.failures, o.locked_until, o.tenant_id"
@@ -364,7 +364,7 @@ verify(const pg_uuid_t *principal, const char *code)
 	/* whoever may send wrong codes may keep the principal out for a while */
 	if (!who.has_principal || memcmp(&who.principal, principal, sizeof(pg_uuid_t)) != 0)
 		sp_identity_require_permission("identity:issue");
-	if (!lock_row(&who.tenant, principal, sp_identity_session()->operator, &row))
+	if (!lock_row(&who.tenant, principal, sp_identity_session()->operator, & row))
 		return false;
 	if (row.locked_until > GetCurrentTimestamp())
 	{

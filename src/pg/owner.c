@@ -45,7 +45,8 @@ sp_pg_become_owner(const char *table)
 		                errmsg("the tables of spotai are not there, or older than the extension"),
 		                errhint("CALL spotai.migrate();")));
 	GetUserIdAndSecContext(&before.user, &before.context);
-	SetUserIdAndSecContext(owner, before.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(owner,
+	                       before.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	return before;
 }
 
