@@ -18,16 +18,16 @@ CREATE ROLE regress_spotai_plain;
 GRANT spotai_user TO regress_spotai_app;
 GRANT spotai_admin TO regress_spotai_boss;
 
+CREATE TEMP TABLE names (id uuid, name text);
+CREATE TEMP TABLE tenants (id uuid, name text);
+INSERT INTO tenants VALUES ('00000000-0000-0000-0000-000000000001', 'default');
+GRANT SELECT ON names, tenants TO PUBLIC;
 -- What a session is, in one row.
 CREATE FUNCTION pg_temp.me(OUT tenant text, OUT principal text, OUT may_read boolean) LANGUAGE sql AS $$
     SELECT t.name, p, spotai.has_permission('stems:read')
     FROM (SELECT spotai.current_tenant() AS id, (SELECT n.name FROM pg_temp.names n WHERE n.id = spotai.current_principal()) AS p) s
     LEFT JOIN pg_temp.tenants t ON t.id = s.id
 $$;
-CREATE TEMP TABLE names (id uuid, name text);
-CREATE TEMP TABLE tenants (id uuid, name text);
-INSERT INTO tenants VALUES ('00000000-0000-0000-0000-000000000001', 'default');
-GRANT SELECT ON names, tenants TO PUBLIC;
 -- Whether logging in with a token is refused, and how; its text is in no error.
 CREATE FUNCTION pg_temp.refused(token text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -72,9 +72,9 @@ SELECT spotai.issue_token(:'root_of_acme') AS root_token \gset
 SELECT spotai.login(:'root_token') = :'root_of_acme' AS logged_in;
 SELECT * FROM pg_temp.me();
 SELECT code, message FROM pg_temp.failure($$ SELECT spotai.create_tenant('mine') $$);
-SELECT spotai.create_principal('ann', 'person', 'https://id.example.org/', 'ann') AS ann, spotai.create_principal('bob') AS bob,
-       spotai.create_principal('robot', 'service') AS robot \gset
-INSERT INTO names VALUES (:'ann', 'ann'), (:'bob', 'bob'), (:'robot', 'robot');
+SELECT spotai.create_principal('ann') AS ann, spotai.create_principal('bob') AS bob, spotai.create_principal('robot', 'service') AS robot,
+       spotai.create_principal('zoe', 'person', 'https://id.example.org/', 'ann') AS zoe \gset
+INSERT INTO names VALUES (:'ann', 'ann'), (:'zoe', 'zoe'), (:'bob', 'bob'), (:'robot', 'robot');
 SELECT code, message FROM unnest(ARRAY['''ann''', '''''', 'NULL', 'repeat(''é'', 128)', '''x'', ''ghost''', '''x'', ''person'', ''i''',
     '''x'', ''person'', NULL, ''s''', '''x'', ''person'', ''https://id.example.org/'', ''ann''', '''x'', ''person'', '''', ''s''']) args,
     LATERAL pg_temp.failure(format('SELECT spotai.create_principal(%s)', args));
@@ -221,7 +221,6 @@ ROLLBACK;
 -- signing out everywhere
 SET ROLE regress_spotai_app;
 SELECT spotai.login(:'ann_token') = :'ann' AS logged_in;
-SELECT spotai.issue_refresh_token(:'ann') IS NULL AS issued;
 SELECT spotai.revoke_tokens(:'ann');
 SELECT * FROM pg_temp.me();
 SELECT spotai.logout();
@@ -246,7 +245,7 @@ SELECT code, message, detail FROM unnest(ARRAY['{}', '[]', '"x"', '{"keys": []}'
 SELECT code, message FROM unnest(ARRAY[''''', ''a''', '''i'', ''''', 'repeat(''i'', 1024), ''a''', '''i'', repeat(''a'', 1024)',
     '''urn:spotai:tenant:x'', ''a''']) args, LATERAL pg_temp.failure(format('SELECT spotai.trust_issuer(%s, %L)', args, :'their_keys'));
 SELECT spotai.logout();
-SELECT spotai.login(:'t_good') = :'ann' AS ann;
+SELECT spotai.login(:'t_good') = :'zoe' AS zoe;
 SELECT * FROM pg_temp.me();
 SELECT spotai.logout();
 SELECT name, pg_temp.refused(token) FROM (VALUES
@@ -286,9 +285,12 @@ SELECT spotai.trust_issuer('https://id.example.org/', 'tapes', :'their_keys') IS
 SELECT pg_temp.refused(:'t_two_audiences');
 SELECT spotai.distrust_issuer('https://id.example.org/', 'tapes') AS first, spotai.distrust_issuer('https://id.example.org/', 'tapes') AS again,
        spotai.distrust_issuer('https://id.example.org/', 'music') AS of_another;
-SELECT spotai.login(:'t_two_audiences') = :'ann' AS ann;
+SELECT spotai.login(:'t_two_audiences') = :'zoe' AS zoe;
 SELECT spotai.logout();
 -- who signed out is not let in by an older token, and a token without iat is older than that
+SELECT spotai.login(:'t_old') = :'zoe' AS zoe;
+SELECT spotai.revoke_tokens(:'zoe') AS revoked;
+SELECT spotai.logout();
 SELECT pg_temp.refused(:'t_old');
 SELECT pg_temp.refused(:'t_good');
 
@@ -392,9 +394,9 @@ END
 $$;
 CREATE FUNCTION pg_temp.totp(uri text, ahead integer DEFAULT 0, at timestamptz DEFAULT clock_timestamp()) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-    bits text := ''; secret bytea := ''; hash bytea; at_byte integer;
+    letter text; bits text := ''; secret bytea := ''; hash bytea; at_byte integer;
 BEGIN
-    FOR letter IN SELECT regexp_split_to_table(substring(uri FROM 'secret=([A-Z2-7]+)'), '') LOOP
+    FOREACH letter IN ARRAY regexp_split_to_array(substring(uri FROM 'secret=([A-Z2-7]+)'), '') LOOP
         bits := bits || (position(letter IN 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567') - 1)::bit(5)::text;
     END LOOP;
     FOR i IN 0..length(bits) / 8 - 1 LOOP
@@ -547,13 +549,24 @@ SELECT count(spotai.verify_jwt(:'t_good', :'their_keys', 'music')) FROM generate
 SELECT count(spotai.verify_jwt(:'t_good', jsonb_build_object('keys', (:'their_keys'::jsonb)->'keys', 'n', n), 'music')) FROM generate_series(1, 200) n;
 
 -- policies ask once a query, and an index scan stays one
+CREATE FUNCTION pg_temp.plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+        -- as 15 and 16 write it, and as 17 does
+        RETURN NEXT regexp_replace(regexp_replace(line, ' \(returns \$\d\)', ''), '\(InitPlan \d\)\.col1|\$\d', 'tenant', 'g');
+    END LOOP;
+END
+$$;
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT title FROM spotai.track WHERE id = '11111111-1111-1111-1111-111111111111';
+SET enable_bitmapscan = off;
 SET ROLE regress_spotai_app;
-EXPLAIN (COSTS OFF) SELECT title FROM spotai.track WHERE id = '11111111-1111-1111-1111-111111111111';
-EXPLAIN (COSTS OFF) SELECT count(*) FROM spotai.track;
+SELECT pg_temp.plan($$ SELECT title FROM spotai.track WHERE id = '11111111-1111-1111-1111-111111111111' $$);
+SELECT pg_temp.plan($$ UPDATE spotai.track SET title = 'x' WHERE id = '11111111-1111-1111-1111-111111111111' $$);
 RESET ROLE;
 RESET enable_seqscan;
+RESET enable_bitmapscan;
 
 ALTER SYSTEM RESET spotai.key_command;
 SELECT pg_reload_conf() AS reloaded, pg_sleep(0.5) IS NOT NULL AS slept;

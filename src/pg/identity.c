@@ -69,6 +69,13 @@ token_assigned(const char *newval, void *extra)
 		pgstat_report_activity(STATE_RUNNING, "spotai.token, statement withheld");
 }
 
+/* Not to the session either: what runs in it need not be what logged in. */
+static const char *
+token_shown(void)
+{
+	return sp_identity_token == NULL ? "" : "withheld";
+}
+
 static void
 transaction_ended(XactEvent event, void *arg)
 {
@@ -107,7 +114,7 @@ sp_identity_init(void)
 		"spotai.token", "Credential of the session: a signed token or an API key.",
 		"Verified once a transaction; a bad one, also an empty one, belongs to nobody.",
 		&sp_identity_token, NULL, PGC_USERSET,
-		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_SUPERUSER_ONLY, NULL, token_assigned, NULL);
+		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, token_assigned, token_shown);
 	DefineCustomStringVariable("spotai.token_audience", "Audience that tokens must name.",
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",

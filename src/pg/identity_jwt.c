@@ -108,14 +108,14 @@ leeway_of(Interval *leeway)
 }
 
 static void
-check_token(SpStatus st, SpJwtError why, const SpFault *fault)
+check_token(SpStatus st, const SpJwtError *why, const SpFault *fault)
 {
 	if (st == SP_OK)
 		return;
-	if (why == SP_JWT_OK)
+	if (*why == SP_JWT_OK)
 		sp_pg_check(st, "token", fault);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-	                errmsg("%s", sp_jwt_error_text(why)),
+	                errmsg("%s", sp_jwt_error_text(*why)),
 	                fault->detail[0] ? errdetail("%s", fault->detail) : 0));
 }
 
@@ -163,11 +163,11 @@ spotai_verify_jwt(PG_FUNCTION_ARGS)
 	want.leeway_s = leeway_of(PG_GETARG_INTERVAL_P(ARG_LEEWAY));
 	check_token(sp_jws_verify(sp_pg_env(), VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token),
 	                          keys_of(fcinfo), NULL, &jws, &why, &fault),
-	            why, &fault);
-	check_token(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &why, &fault), why,
+	            &why, &fault);
+	check_token(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &why, &fault), &why,
 	            &fault);
 	sp_pg_own(claims, free_claims);
-	check_token(sp_claims_check(claims, &want, &why, &fault), why, &fault);
+	check_token(sp_claims_check(claims, &want, &why, &fault), &why, &fault);
 	payload = pg_any_to_server((char *) jws.payload, (int) jws.length, PG_UTF8);
 	sp_secrets_log_end(&log);
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(payload)));

@@ -38,13 +38,13 @@ sp_identity_epoch(TimestampTz when)
 
 /* Errors that are nobody's token's fault are raised; what is left is a reason. */
 static bool
-accepted(SpStatus st, SpJwtError reason, const char **why)
+accepted(SpStatus st, const SpJwtError *reason, const char **why)
 {
 	if (st == SP_OK)
 		return true;
-	if (reason == SP_JWT_OK)
+	if (*reason == SP_JWT_OK)
 		sp_pg_check(st, "token", NULL);
-	*why = sp_jwt_error_text(reason);
+	*why = sp_jwt_error_text(*reason);
 	return false;
 }
 
@@ -105,12 +105,12 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 		return NULL;
 	}
 	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys, NULL, &jws, &reason, NULL),
-	              reason, why) ||
+	              &reason, why) ||
 	    !accepted(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &reason, NULL),
-	              reason, why))
+	              &reason, why))
 		return NULL;
 	sp_pg_own(claims, free_claims);
-	if (!accepted(sp_claims_check(claims, &want, &reason, NULL), reason, why))
+	if (!accepted(sp_claims_check(claims, &want, &reason, NULL), &reason, why))
 		return NULL;
 	return claims;
 }
@@ -299,7 +299,7 @@ verify_token(const char *token, SpSession *out, const char **why)
 	SpPeek *peek = palloc0(sizeof(SpPeek));
 	SpJwtError reason = SP_JWT_OK;
 
-	if (!accepted(sp_jws_peek(sp_pg_env(), token, strlen(token), peek, &reason, NULL), reason, why))
+	if (!accepted(sp_jws_peek(sp_pg_env(), token, strlen(token), peek, &reason, NULL), &reason, why))
 		return false;
 	if (strncmp(peek->issuer, SP_OWN_ISSUER, strlen(SP_OWN_ISSUER)) == 0)
 		return verify_own(token, peek, out, why);
