@@ -59,8 +59,7 @@ BEGIN
             EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
         END IF;
         -- also for programs that connect as the owner; but he runs the queue, for all tenants
-        IF tenant_table <> ALL (ARRAY['spotai.job', 'spotai.schedule']::regclass[])
-           AND NOT (SELECT relforcerowsecurity FROM pg_class WHERE oid = tenant_table) THEN
+        IF (SELECT relname NOT IN ('job', 'schedule') AND NOT relforcerowsecurity FROM pg_class WHERE oid = tenant_table) THEN
             EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tenant_table);
         END IF;
         IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = tenant_table AND polname = 'tenant_isolation') THEN
