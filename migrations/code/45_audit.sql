@@ -85,7 +85,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit';
 COMMENT ON FUNCTION spotai.audit(text, text, jsonb, uuid) IS
-'writes an entry to the audit log, in the caller''s transaction and in the name of whoever has logged in, and answers its id. With a subject, the person whom the detail is about, the detail is encrypted under that person''s key; action and object stay readable for ever, so they name nobody. Raises 22004 without an action or object, 54000 when they are longer than 255 and 8192 bytes, 42501 when the session belongs to no tenant';
+'writes an entry to the audit log, in the caller''s transaction and in the name of whoever has logged in, and answers its id. With a subject, the person whom the detail is about, the detail is encrypted under that person''s key; action and object stay readable for ever, so they name nobody. Raises 22004 without an action or object, 22000 for an empty action, 54000 when they are longer than 255 and 8192 bytes, 42501 when the session belongs to no tenant';
 
 CREATE FUNCTION spotai.audit_enable(relation regclass, columns text[] DEFAULT NULL, subject_column text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$

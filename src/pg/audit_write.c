@@ -31,6 +31,7 @@
 #include "pg/audit_bulk.h"
 #include "pg/audit_subject.h"
 #include "pg/audit_write.h"
+#include "pg/owner.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -153,18 +154,12 @@ make_partition(TimestampTz at)
 	static SpQuery make = {
 		.text = "SELECT _spotai.audit_make_partition($1)", .nargs = 1, .types = {TIMESTAMPTZOID}};
 	Datum args[] = {TimestampTzGetDatum(at)};
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(sp_audit_table("audit_entry")));
-	Oid owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	Oid caller;
-	int context;
+	SpOwner before = sp_pg_become_owner("audit_entry");
 
-	ReleaseSysCache(tuple);
-	GetUserIdAndSecContext(&caller, &context);
-	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	sp_pg_query(&make, args, NULL, false);
 	SPI_finish();
-	SetUserIdAndSecContext(caller, context);
+	sp_pg_resign(&before);
 	CommandCounterIncrement();
 }
 
@@ -225,12 +220,16 @@ sp_audit_writer_open(const SpAuditWho *who)
 	static const char *const pending_columns[] = {"entry_tenant_id", "entry_id", "occurred_at",
 	                                              "leaf"};
 	SpAuditWriter *writer = palloc0(sizeof(SpAuditWriter));
+	SpOwner before;
 
 	PreventCommandIfParallelMode("writing to the audit log");
+	/* whoever may change an audited table needs no privilege of ours */
+	before = sp_pg_become_owner("audit_entry");
 	sp_pg_require_tables();
+	writer->who = who != NULL ? *who : sp_audit_who();
+	sp_pg_resign(&before);
 	writer->home = CurrentMemoryContext;
 	writer->now = GetCurrentTimestamp();
-	writer->who = who != NULL ? *who : sp_audit_who();
 	writer->entries =
 		sp_bulk_open(partition_for(writer->now), entry_columns, lengthof(entry_columns));
 	writer->pending =
