@@ -50,7 +50,7 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (LIKE spotai.audit_entry INCLUDING ALL)', name);
     EXECUTE format('ALTER TABLE spotai.audit_entry ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', name, first_day, next_month);
     EXECUTE format('COMMENT ON TABLE %s IS %L', name, 'entries of spotai.audit_entry from a month (UTC)');
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY tenant_isolation ON %s USING (tenant_id = (SELECT spotai.current_tenant())) '
                    'WITH CHECK (tenant_id = (SELECT spotai.current_tenant()))', name);
     CALL _spotai.audit_guard(name::regclass);

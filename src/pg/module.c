@@ -16,6 +16,7 @@
 
 #include "pg/audio.h"
 #include "pg/audit.h"
+#include "pg/identity.h"
 #include "pg/job.h"
 #include "pg/keys.h"
 #include "pg/model.h"
@@ -35,6 +36,7 @@ SPOTAI_FUNCTION(spotai_require_tables);
 void
 _PG_init(void)
 {
+	sp_identity_init();
 	sp_audio_init();
 	sp_nn_init();
 	sp_model_init();
