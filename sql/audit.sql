@@ -337,15 +337,27 @@ BEGIN;
 SELECT count(spotai.submit('noop')) FROM generate_series(1, 10);
 ROLLBACK;
 SELECT spotai.submit('noop', idempotency_key => 'once') = spotai.submit('noop', idempotency_key => 'once') AS once;
-SELECT action, CASE WHEN object ~ '^[0-9a-f-]{32,36}$' THEN '(id)' ELSE object END AS object, detail -> 'data' AS data
+SELECT action, CASE WHEN object ~ '^[0-9a-f-]{32,36}$' THEN '(id)' ELSE object END AS object, detail -> 'event' AS event
 FROM spotai.audit_log WHERE action ~ '^(secret|key|job)\.' ORDER BY id;
+-- also of what reads in a READ ONLY transaction
+SELECT spotai.secret_put('read', 'only') AS put;
 BEGIN READ ONLY;
-SELECT * FROM pg_temp.failure($$ SELECT spotai.secret_get('mail') $$);
-ROLLBACK;
+SELECT spotai.secret_get('read');
+COMMIT;
+SELECT action, detail -> 'event' AS event FROM spotai.audit_log ORDER BY id DESC LIMIT 1;
+SELECT model_install_base IS NOT NULL AS installed FROM spotai.model_install_base();
+SELECT spotai.model_activate('spotai-base') IS NOT NULL AS activated;
+SELECT spotai.model_drop('spotai-base');
+SELECT action, split_part(object, ' ', 1) AS object FROM spotai.audit_log WHERE action LIKE 'model.%' ORDER BY id;
 SET spotai.audit_skip = 'model, JOB';
 SELECT spotai.submit('noop') IS NOT NULL AS submitted, spotai.secret_put('chat', 'x') AS put, spotai.audit('job.mine', 'x') IS NOT NULL AS written;
 RESET spotai.audit_skip;
-SELECT action FROM spotai.audit_log ORDER BY id DESC LIMIT 2;
+-- nobody passes something off as one of them
+SELECT spotai.audit('secret.get', 'x', '{"event": {"version": 1}}') AS forged \gset
+SELECT detail - 'role' AS detail FROM spotai.audit_log WHERE id = :'forged';
+SELECT _spotai.audit_event('track.delete', '7', '{"why": "asked"}');
+SELECT action, object, detail - 'role' AS detail FROM spotai.audit_log ORDER BY id DESC LIMIT 1;
+SELECT action FROM spotai.audit_log ORDER BY id DESC LIMIT 4;
 
 -- tampering, as whoever may switch triggers off: found, and the entry named
 SELECT spotai.audit_seal() > 5 AS sealed;

@@ -18,7 +18,6 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -31,6 +30,7 @@
 #include "pg/audit_bulk.h"
 #include "pg/audit_subject.h"
 #include "pg/audit_write.h"
+#include "pg/identity.h"
 #include "pg/owner.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -84,34 +84,16 @@ sp_audit_role(void)
 	return GetUserNameFromId(GetOuterUserId(), false);
 }
 
-/* false: the function is not there, or answers null. */
-static bool
-ask_uuid(const char *function, pg_uuid_t *out)
-{
-	LOCAL_FCINFO(fcinfo, 0);
-	FmgrInfo flinfo;
-	Datum value;
-	Oid oid = LookupFuncName(list_make2(makeString("spotai"), makeString(pstrdup(function))), 0,
-	                         NULL, true);
-
-	if (!OidIsValid(oid))
-		return false;
-	fmgr_info(oid, &flinfo);
-	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL, NULL);
-	value = FunctionCallInvoke(fcinfo);
-	if (fcinfo->isnull)
-		return false;
-	*out = *DatumGetUUIDP(value);
-	return true;
-}
-
 SpAuditWho
 sp_audit_who(void)
 {
+	SpIdentity identity = sp_identity_current();
 	SpAuditWho who = {0};
 
-	who.has_tenant = ask_uuid("current_tenant", &who.tenant);
-	who.has_principal = ask_uuid("current_principal", &who.principal);
+	who.has_tenant = identity.known;
+	who.tenant = identity.tenant;
+	who.has_principal = identity.has_principal;
+	who.principal = identity.principal;
 	return who;
 }
 
