@@ -21,7 +21,8 @@ BEGIN
             (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key',
                               'logout', 'verify_jwt', 'jwks', 'refresh', 'revoke_tokens', 'totp_verify', 'totp_enroll',
                               'totp_recovery_codes', 'rate_limit', 'audit', 'audit_inclusion_proof',
-                              'audit_consistency_proof', 'audit_checkpoint']),
+                              'audit_consistency_proof', 'audit_checkpoint', 'audit_verify_inclusion',
+                              'audit_verify_consistency']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
                            'create_api_key', 'revoke_api_key', 'create_principal', 'deactivate_principal', 'create_role',
                            'grant_role', 'revoke_role']),
@@ -29,7 +30,7 @@ BEGIN
                           'models', 'model_catalog', 'separate', 'remix', 'sdr', 'bss_eval', 'submit', 'wait', 'cancel',
                           'schedule', 'unschedule', 'job_kinds']),
             ('spotai_admin, spotai_worker', ARRAY['run_jobs']),
-            ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal']),
+            ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal', 'audit_detail']),
             -- for whoever owns tables of his own
             ('spotai_admin', ARRAY['audit_enable', 'audit_disable', '_spotai.require_tables', '_spotai.audit_drop_triggers',
                                    '_spotai.relation_name', '_spotai.audit_rows']),
