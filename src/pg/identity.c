@@ -36,7 +36,6 @@
 SPOTAI_FUNCTION(spotai_current_tenant);
 SPOTAI_FUNCTION(spotai_current_principal);
 SPOTAI_FUNCTION(spotai_has_permission);
-SPOTAI_FUNCTION(spotai_require_permission);
 
 char *sp_identity_token = NULL;
 char *sp_identity_token_audience = NULL;
@@ -115,8 +114,8 @@ sp_identity_init(void)
 	DefineCustomStringVariable(
 		"spotai.token", "Credential of the session: a signed token or an API key.",
 		"Verified once a transaction; a bad one, also an empty one, belongs to nobody.",
-		&sp_identity_token, NULL, PGC_USERSET,
-		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, token_assigned, token_shown);
+		&sp_identity_token, NULL, PGC_USERSET, GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL,
+		token_assigned, token_shown);
 	DefineCustomStringVariable("spotai.token_audience", "Audience that tokens must name.",
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",
@@ -355,12 +354,4 @@ Datum
 spotai_has_permission(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(sp_identity_has_permission(text_to_cstring(PG_GETARG_TEXT_PP(0))));
-}
-
-/* _spotai.require_permission(permission text) returns void */
-Datum
-spotai_require_permission(PG_FUNCTION_ARGS)
-{
-	sp_identity_require_permission(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	PG_RETURN_VOID();
 }
