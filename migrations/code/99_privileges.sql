@@ -33,7 +33,7 @@ BEGIN
             ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal', 'audit_detail']),
             -- for whoever owns tables of his own
             ('spotai_admin', ARRAY['audit_enable', 'audit_disable', '_spotai.require_tables', '_spotai.audit_drop_triggers',
-                                   '_spotai.relation_name', '_spotai.audit_rows']),
+                                   '_spotai.relation_name', '_spotai.audit_rows', '_spotai.audit_event']),
             ('spotai_admin', ARRAY['create_tenant', 'deactivate_tenant', 'model_import', 'model_install_base',
                                    'model_export', 'model_content', 'model_activate', 'model_drop', 'secret_put',
                                    'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys']),
