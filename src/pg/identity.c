@@ -44,7 +44,6 @@
 SPOTAI_FUNCTION(spotai_current_tenant);
 SPOTAI_FUNCTION(spotai_current_principal);
 SPOTAI_FUNCTION(spotai_has_permission);
-SPOTAI_FUNCTION(spotai_require_permission);
 
 char *sp_identity_token = NULL;
 char *sp_identity_token_audience = NULL;
@@ -372,12 +371,4 @@ Datum
 spotai_has_permission(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(sp_identity_has_permission(text_to_cstring(PG_GETARG_TEXT_PP(0))));
-}
-
-/* _spotai.require_permission(permission text) returns void */
-Datum
-spotai_require_permission(PG_FUNCTION_ARGS)
-{
-	sp_identity_require_permission(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	PG_RETURN_VOID();
 }
