@@ -57,6 +57,11 @@ expect shell 'not executable' "chmod -x scripts/test.sh"
 expect frozen 'not in' "mkdir -p migrations/frozen && touch migrations/frozen/x.sql"
 expect frozen 'FAILED' \
     "mkdir -p migrations/frozen; echo a > migrations/frozen/x.sql; sha256sum migrations/frozen/x.sql > migrations/frozen/SHA256SUMS; echo b > migrations/frozen/x.sql"
+expect asvs 'no row V9.1.1' "sed -i '/^| V9.1.1 /d' docs/security_asvs.md"
+expect asvs 'row V9.1.1 is too much' "sed -i '/^| V9.1.1 /p' docs/security_asvs.md"
+expect asvs 'sql/secrets.sql does not exist' "rm sql/secrets.sql"
+expect asvs 'V9.1.1: names no test' "sed -i '/^| V9.1.1 /s|\`tests|\`lost|g' docs/security_asvs.md"
+expect asvs 'leads nowhere' "sed -i 's/^## Keys/## Locks/' docs/security.md"
 append() { printf '%s\n' "cat >> migrations/code/10_base.sql <<'SQL'" "$1" SQL; }
 body() { append "CREATE FUNCTION spotai.f() RETURNS void LANGUAGE $1 AS \$\$ $2 \$\$;"; }
 safe='SET search_path = pg_catalog, pg_temp'
