@@ -26,13 +26,12 @@ MAY_LACK_PATH = {
     "spotai.current_tenant": "C; asked for each query, sets the path itself before it looks up anything (identity_owner.c)",
     "spotai.current_principal": "C; as spotai.current_tenant()",
     "spotai.has_permission": "C; as spotai.current_tenant()",
-    "_spotai.require_permission": "C; as spotai.current_tenant()",
     "spotai.run_jobs": "C; a procedure with a SET clause cannot commit; sets the path itself (job_runner.c)",
 }
 
 # Types that are written without a schema; all are pg_catalog's.
 SERVER_TYPES = set("""bool boolean bytea char name int2 int4 int8 integer bigint smallint text oid float4 float8 numeric
-    json jsonb uuid date timestamp timestamptz interval inet cidr regclass regprocedure regrole regnamespace record void
+    json jsonb uuid date timestamp timestamptz interval inet cidr regclass regtype regprocedure regrole regnamespace record void
     trigger varchar bpchar anyelement anyarray internal real xid8 pg_lsn index_am_handler cstring""".split())
 
 violations = []
