@@ -95,6 +95,8 @@ LANGUAGE sql AS $$
     SELECT 'trigger', format('%s on %s', t.tgname, t.tgrelid::regclass)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
     WHERE c.relnamespace = 'spotai'::regnamespace AND NOT t.tgisinternal
+      -- the audit log is one log, on one node
+      AND t.tgfoid <> '_spotai.audit_append_only()'::regprocedure
     UNION ALL
     -- tables are the user's, so they are not members of the extension
     SELECT 'table is a member of the extension', d.objid::regclass::text

@@ -112,10 +112,10 @@ SELECT what, o.* FROM (VALUES
 SELECT code, message, detail FROM pg_temp.opens('UPDATE spotai.data_key SET wrapped = set_byte(wrapped, 0, 0)');
 
 -- nor do rows of another tenant, even together with its data key
+INSERT INTO spotai.principal (tenant_id, name, kind) VALUES ('00000000-0000-0000-0000-000000000002', 'program', 'service') RETURNING id AS program \gset
+SELECT spotai.create_api_key('program', '{}', '1 day', :'program') AS key \gset
 BEGIN;
-CREATE OR REPLACE FUNCTION spotai.current_tenant() RETURNS uuid
-LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp
-AS $$ SELECT '00000000-0000-0000-0000-000000000002'::uuid $$;
+SELECT spotai.login_api_key(:'key') = :'program' AS logged_in;
 SELECT count(*) AS secrets FROM spotai.secrets();
 SELECT * FROM pg_temp.failure($$ SELECT spotai.secret_get('mail') $$);
 SELECT spotai.secret_delete('mail') AS deleted;

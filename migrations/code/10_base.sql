@@ -58,6 +58,10 @@ BEGIN
         IF NOT (SELECT relrowsecurity FROM pg_class WHERE oid = tenant_table) THEN
             EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
         END IF;
+        -- also for programs that connect as the owner; but he runs the queue, for all tenants
+        IF (SELECT relname NOT IN ('job', 'schedule') AND NOT relforcerowsecurity FROM pg_class WHERE oid = tenant_table) THEN
+            EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tenant_table);
+        END IF;
         IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = tenant_table AND polname = 'tenant_isolation') THEN
             EXECUTE format('CREATE POLICY tenant_isolation ON %s '
                            'USING (tenant_id = (SELECT spotai.current_tenant())) '

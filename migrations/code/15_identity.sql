@@ -20,12 +20,6 @@ AS 'MODULE_PATHNAME', 'spotai_has_permission';
 COMMENT ON FUNCTION spotai.has_permission(text) IS
 'whether the principal of the session has a permission such as stems:write, through its roles and within the scopes of its key. The operator has all of them; nobody, and a job, none';
 
-CREATE FUNCTION _spotai.require_permission(permission text) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'spotai_require_permission';
-COMMENT ON FUNCTION _spotai.require_permission(text) IS
-'raises 42501 unless spotai.has_permission()';
-
 -- ---- credentials of a session
 
 CREATE FUNCTION spotai.login(token text) RETURNS uuid
@@ -87,18 +81,12 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_trust_issuer';
 COMMENT ON FUNCTION spotai.trust_issuer(text, text, jsonb) IS
-'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write. 42710 when another tenant has the same issuer and audience, 22023 for what is no set of public keys';
+'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write. 42710 when another tenant has the same issuer and audience, 54000 when an issuer is trusted for 64 audiences, 22023 for what is no set of public keys';
 
 CREATE FUNCTION spotai.distrust_issuer(issuer text, audience text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM _spotai.require_permission('identity:write');
-    DELETE FROM spotai.trusted_issuer t
-    WHERE t.tenant_id = spotai.current_tenant() AND t.issuer = distrust_issuer.issuer AND t.audience = distrust_issuer.audience;
-    RETURN FOUND;
-END
-$$;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_distrust_issuer';
 COMMENT ON FUNCTION spotai.distrust_issuer(text, text) IS
 'ends spotai.trust_issuer(); false when it was not trusted. Needs identity:write';
 
@@ -137,32 +125,16 @@ COMMENT ON FUNCTION spotai.deactivate_tenant(uuid) IS
 CREATE FUNCTION spotai.create_principal(
     name text, kind text DEFAULT 'person', issuer text DEFAULT NULL, subject text DEFAULT NULL)
 RETURNS uuid
-LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    made uuid := gen_random_uuid();
-BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('identity:write');
-    INSERT INTO spotai.principal (tenant_id, id, name, kind, issuer, subject)
-    VALUES (spotai.current_tenant(), made, create_principal.name, create_principal.kind, create_principal.issuer,
-            create_principal.subject);
-    RETURN made;
-END
-$$;
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_create_principal';
 COMMENT ON FUNCTION spotai.create_principal(text, text, text, text) IS
-'makes a person or a service in the tenant; issuer and subject are what tokens of a trusted issuer call it. Needs identity:write. 23505 when the name, or the subject, is taken';
+'makes a person or a service in the tenant; issuer and subject are what tokens of a trusted issuer call it. Needs identity:write. 23505 when the name, or the subject, is taken, 22023 for names that are empty or longer than 255 bytes';
 
 CREATE FUNCTION spotai.deactivate_principal(principal uuid) RETURNS boolean
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM _spotai.require_permission('identity:write');
-    UPDATE spotai.principal p SET deleted_at = now(), updated_at = now()
-    WHERE p.tenant_id = spotai.current_tenant() AND p.id = deactivate_principal.principal AND p.deleted_at IS NULL;
-    RETURN FOUND;
-END
-$$;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_deactivate_principal';
 COMMENT ON FUNCTION spotai.deactivate_principal(uuid) IS
 'marks a principal as deleted: from the next transaction on its credentials are nobody''s. Needs identity:write; false when there is none to deactivate';
 
@@ -174,61 +146,23 @@ COMMENT ON FUNCTION spotai.revoke_tokens(uuid) IS
 'signs a principal out everywhere: tokens issued up to now and all its refresh tokens are refused; API keys stay. For oneself, or with identity:write; false when there is no such principal';
 
 CREATE FUNCTION spotai.create_role(name text, permissions text[]) RETURNS uuid
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    made uuid := gen_random_uuid();
-BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('identity:write');
-    INSERT INTO spotai.role (tenant_id, id, name) VALUES (spotai.current_tenant(), made, create_role.name);
-    INSERT INTO spotai.permission (tenant_id, role_id, name)
-    SELECT DISTINCT spotai.current_tenant(), made, p FROM unnest(create_role.permissions) p;
-    RETURN made;
-END
-$$;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_create_role';
 COMMENT ON FUNCTION spotai.create_role(text, text[]) IS
-'makes a role of the tenant with permissions such as stems:write, stems:* or *. Needs identity:write. 23505 when the name is taken, 23514 for what is no permission';
-
-CREATE FUNCTION _spotai.role_named(wanted text) RETURNS uuid
-LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    found_id uuid;
-BEGIN
-    SELECT r.id INTO found_id FROM spotai.role r WHERE r.tenant_id = spotai.current_tenant() AND r.name = wanted;
-    IF found_id IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object', MESSAGE = format('role "%s" does not exist in this tenant', wanted);
-    END IF;
-    RETURN found_id;
-END
-$$;
-COMMENT ON FUNCTION _spotai.role_named(text) IS
-'id of a role of the tenant; raises 42704 when there is none';
+'makes a role of the tenant with permissions such as stems:write, stems:* or *. Needs identity:write, and each of the permissions: nobody gives away what he does not have (42501). 23505 when the name is taken, 22023 for what is no permission';
 
 CREATE FUNCTION spotai.grant_role(principal uuid, role text) RETURNS void
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM _spotai.require_permission('identity:write');
-    INSERT INTO spotai.role_member (tenant_id, role_id, principal_id)
-    VALUES (spotai.current_tenant(), _spotai.role_named(grant_role.role), grant_role.principal) ON CONFLICT DO NOTHING;
-END
-$$;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_grant_role';
 COMMENT ON FUNCTION spotai.grant_role(uuid, text) IS
-'gives a principal a role of the tenant. Needs identity:write. 42704 when there is no such role, 23503 when there is no such principal';
+'gives a principal a role of the tenant. Needs identity:write, and each permission of the role: 42501. 42704 when there is no such role or principal';
 
 CREATE FUNCTION spotai.revoke_role(principal uuid, role text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM _spotai.require_permission('identity:write');
-    DELETE FROM spotai.role_member m
-    WHERE m.tenant_id = spotai.current_tenant() AND m.role_id = _spotai.role_named(revoke_role.role)
-      AND m.principal_id = revoke_role.principal;
-    RETURN FOUND;
-END
-$$;
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_revoke_role';
 COMMENT ON FUNCTION spotai.revoke_role(uuid, text) IS
 'takes a role away from a principal; false when it did not have it. Needs identity:write. 42704 when there is no such role';
 
@@ -253,7 +187,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_totp_verify';
 COMMENT ON FUNCTION spotai.totp_verify(uuid, text) IS
-'whether the code is the principal''s one-time password now, one step earlier or later, or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour; commit, or the wrong code is not counted. False for principals that do not exist or are not enrolled';
+'whether the code is the principal''s one-time password now, one step earlier or later, or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour; commit, or the wrong code is not counted. For oneself, or with identity:issue: 42501. False for principals that do not exist or are not enrolled';
 
 CREATE FUNCTION spotai.issue_refresh_token(principal uuid, ttl interval DEFAULT '30 days') RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -283,7 +217,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     wanted text;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['spotai_admin', 'spotai_user', 'spotai_auditor', 'spotai_worker'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['spotai_admin', 'spotai_user', 'spotai_auditor', 'spotai_worker', 'spotai_secret_reader'] LOOP
         IF to_regrole(wanted) IS NULL THEN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
@@ -300,6 +234,64 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE _spotai.make_roles() IS
-'makes the roles spotai_admin, spotai_user, spotai_auditor and spotai_worker where they are absent';
+'makes the roles spotai_admin, spotai_user, spotai_auditor, spotai_worker and spotai_secret_reader where they are absent';
+
+-- What each role may do with the tables; row-level security says with which
+-- rows.  Nobody but the owner has TRUNCATE, which knows no rows; nobody reads
+-- what is sealed or hashed; what needs a permission of spotai has a function.
+CREATE FUNCTION _spotai.table_grant(OUT grantee text, OUT relation text, OUT privileges text[])
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT g.grantee, t.relation, g.privileges::text[]
+    FROM (VALUES
+        ('music', 'spotai_admin', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('music', 'spotai_user', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('music', 'spotai_worker', '{SELECT,INSERT,UPDATE,DELETE}'),
+        -- a session installs the model that comes with the extension when it needs it
+        ('model', 'spotai_admin', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('model', 'spotai_user', '{SELECT,INSERT,UPDATE}'),
+        ('model', 'spotai_worker', '{SELECT,INSERT,UPDATE}'),
+        ('tenant', 'spotai_admin', '{SELECT}'),
+        ('tenant', 'spotai_user', '{SELECT}'),
+        ('tenant', 'spotai_auditor', '{SELECT}'),
+        ('tenant', 'spotai_worker', '{SELECT}'),
+        ('identity', 'spotai_admin', '{SELECT}'),
+        ('identity', 'spotai_auditor', '{SELECT}'),
+        ('audit', 'spotai_admin', '{SELECT}'),
+        ('audit', 'spotai_auditor', '{SELECT}')
+    ) g (kind, grantee, privileges)
+    JOIN (VALUES
+        ('music', 'audio'), ('music', 'audio_chunk'), ('music', 'track'), ('music', 'job'), ('music', 'schedule'),
+        ('model', 'model'), ('model', 'model_tensor'), ('model', 'model_chunk'),
+        ('tenant', 'tenant'),
+        ('identity', 'principal'), ('identity', 'role'), ('identity', 'permission'), ('identity', 'role_member'),
+        ('identity', 'api_key'), ('identity', 'trusted_issuer'), ('identity', 'login_attempt'),
+        ('audit', 'audit_entry'), ('audit', 'audit_pending'), ('audit', 'audit_leaf'), ('audit', 'audit_node'),
+        ('audit', 'audit_checkpoint'), ('audit', 'audit_log'), ('audit', 'audit_unsealed')
+    ) t (kind, relation) USING (kind)
+$$;
+COMMENT ON FUNCTION _spotai.table_grant() IS
+'what migrate() grants on tables and views';
+
+CREATE PROCEDURE _spotai.migrated_identity()
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted record;
+BEGIN
+    -- only where the role has nothing yet: what an administrator made more or less of stays so
+    FOR wanted IN
+        SELECT g.grantee, c.oid::regclass AS relation, g.privileges
+        FROM _spotai.table_grant() g JOIN pg_class c ON c.relnamespace = 'spotai'::regnamespace AND c.relname = g.relation
+        WHERE to_regrole(g.grantee) IS NOT NULL
+          AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = to_regrole(g.grantee))
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %I', array_to_string(wanted.privileges, ', '), wanted.relation, wanted.grantee);
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE _spotai.migrated_identity() IS
+'what migrate() does for the roles once the tables are there: grants on them; safe to repeat';
+
 -- a dump that is restored grants to them before anybody can call migrate()
 CALL _spotai.make_roles();

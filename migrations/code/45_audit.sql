@@ -50,7 +50,7 @@ BEGIN
     EXECUTE format('CREATE TABLE %s (LIKE spotai.audit_entry INCLUDING ALL)', name);
     EXECUTE format('ALTER TABLE spotai.audit_entry ATTACH PARTITION %s FOR VALUES FROM (%L) TO (%L)', name, first_day, next_month);
     EXECUTE format('COMMENT ON TABLE %s IS %L', name, 'entries of spotai.audit_entry from a month (UTC)');
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY tenant_isolation ON %s USING (tenant_id = (SELECT spotai.current_tenant())) '
                    'WITH CHECK (tenant_id = (SELECT spotai.current_tenant()))', name);
     CALL _spotai.audit_guard(name::regclass);
@@ -68,7 +68,7 @@ BEGIN
     FOR guarded IN
         SELECT c.oid FROM pg_class c
         WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p')
-          AND (c.relname IN ('audit_entry', 'audit_pending', 'audit_leaf', 'audit_node', 'audit_key', 'audit_checkpoint')
+          AND (c.relname IN ('audit_entry', 'audit_pending', 'audit_leaf', 'audit_node', 'audit_key', 'audit_checkpoint', 'subject_key')
                OR EXISTS (SELECT FROM pg_inherits i WHERE i.inhrelid = c.oid AND i.inhparent = 'spotai.audit_entry'::regclass))
     LOOP
         CALL _spotai.audit_guard(guarded);
@@ -80,21 +80,22 @@ $$;
 COMMENT ON PROCEDURE _spotai.migrated_audit() IS
 'what migrate() does for the audit log once its tables are there: guards, and partitions for this month and the next';
 
-CREATE FUNCTION spotai.audit(action text, object text, detail jsonb DEFAULT '{}') RETURNS uuid
+CREATE FUNCTION spotai.audit(action text, object text, detail jsonb DEFAULT '{}', subject uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit';
-COMMENT ON FUNCTION spotai.audit(text, text, jsonb) IS
-'writes an entry to the audit log, in the caller''s transaction and in the name of whoever has logged in, and answers its id. Raises 22004 without an action or object, 54000 when they are longer than 255 and 8192 bytes, 42501 when the session belongs to no tenant';
+COMMENT ON FUNCTION spotai.audit(text, text, jsonb, uuid) IS
+'writes an entry to the audit log, in the caller''s transaction and in the name of whoever has logged in, and answers its id. With a subject, the person whom the detail is about, the detail is encrypted under that person''s key; action and object stay readable for ever, so they name nobody. Raises 22004 without an action or object, 54000 when they are longer than 255 and 8192 bytes, 42501 when the session belongs to no tenant';
 
-CREATE FUNCTION spotai.audit_enable(relation regclass, columns text[] DEFAULT NULL) RETURNS void
+CREATE FUNCTION spotai.audit_enable(relation regclass, columns text[] DEFAULT NULL, subject_column text DEFAULT NULL) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kind "char" := (SELECT c.relkind FROM pg_class c WHERE c.oid = relation);
     stranger text := (SELECT x FROM unnest(columns) x
                       WHERE NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = x
                                         AND a.attnum > 0 AND NOT a.attisdropped) LIMIT 1);
-    arguments text := coalesce((SELECT string_agg(quote_literal(x), ', ') FROM unnest(columns) x), '');
+    arguments text := concat_ws(', ', quote_literal(coalesce(subject_column, '')),
+                                (SELECT string_agg(quote_literal(x), ', ') FROM unnest(columns) x));
 BEGIN
     PERFORM _spotai.require_tables();
     IF relation IS NULL THEN
@@ -110,6 +111,10 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_column',
             MESSAGE = format('%s has no column %s', relation, coalesce(quote_ident(stranger), 'of that name')),
             HINT = 'Name the columns to write down, or leave the argument out for all of them.';
+    ELSIF subject_column IS NOT NULL AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = relation AND a.attname = subject_column
+                                                     AND a.attnum > 0 AND NOT a.attisdropped AND a.atttypid = 'uuid'::regtype) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_column',
+            MESSAGE = format('%s has no column %s of type uuid', relation, quote_ident(subject_column));
     END IF;
     PERFORM _spotai.audit_drop_triggers(relation);
     EXECUTE format('CREATE TRIGGER spotai_audit_insert AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
@@ -122,11 +127,11 @@ BEGIN
                    'FOR EACH STATEMENT EXECUTE FUNCTION _spotai.audit_rows(%s)', relation, arguments);
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER spotai_audit_insert, ENABLE ALWAYS TRIGGER spotai_audit_update, '
                    'ENABLE ALWAYS TRIGGER spotai_audit_delete, ENABLE ALWAYS TRIGGER spotai_audit_truncate', relation);
-    PERFORM spotai.audit('audit.enable', _spotai.relation_name(relation), jsonb_build_object('columns', columns));
+    PERFORM spotai.audit('audit.enable', _spotai.relation_name(relation), jsonb_build_object('columns', columns, 'subject', subject_column));
 END
 $$;
-COMMENT ON FUNCTION spotai.audit_enable(regclass, text[]) IS
-'from now on writes every change of a table''s rows to the audit log, of all columns or of those given; the caller owns the table. Rows written to a partition by its own name need the partition to be enabled too. Raises 42809 for what is no table, 42703 for unknown columns, 22023 for tables of the log itself';
+COMMENT ON FUNCTION spotai.audit_enable(regclass, text[], text) IS
+'from now on writes every change of a table''s rows to the audit log, of all columns or of those given; the caller owns the table. With a subject_column, of type uuid, what is written of a row is encrypted under the key of the person whom it names; the primary key is not. Rows written to a partition by its own name need the partition to be enabled too. Raises 42809 for what is no table, 42703 for unknown columns, 22023 for tables of the log itself';
 
 CREATE FUNCTION spotai.audit_disable(relation regclass) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -167,6 +172,20 @@ $$;
 COMMENT ON FUNCTION _spotai.relation_name(regclass) IS
 'name of a table with its schema, whatever the search path';
 
+CREATE FUNCTION spotai.audit_detail(entry uuid) RETURNS jsonb
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000 SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_audit_detail';
+COMMENT ON FUNCTION spotai.audit_detail(uuid) IS
+'detail of an entry, decrypted when it is about a person; null once that person''s key has been destroyed. Raises P0002 for an entry that is not known, 55000 without the key-encryption key that is needed';
+
+CREATE FUNCTION _spotai.audit_forget(subject uuid) RETURNS integer
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_audit_forget';
+COMMENT ON FUNCTION _spotai.audit_forget(uuid) IS
+'destroys the keys of a person in the session''s tenant, so that all that the audit log has about them is unreadable from the commit on, and every proof still holds; how many keys there were. For the privacy room, as the last step of an erasure';
+
 CREATE FUNCTION spotai.audit_seal() RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -187,6 +206,20 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_consistency_proof';
 COMMENT ON FUNCTION spotai.audit_consistency_proof(bigint, bigint) IS
 'proof that the log of new_size continues that of old_size (RFC 9162, section 2.1.4). Raises 22023 unless 0 < old_size <= new_size <= size of the log';
+
+CREATE FUNCTION spotai.audit_verify_inclusion(leaf bytea, "position" bigint, tree_size bigint, proof bytea[], root bytea) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_audit_verify_inclusion';
+COMMENT ON FUNCTION spotai.audit_verify_inclusion(bytea, bigint, bigint, bytea[], bytea) IS
+'whether a proof of spotai.audit_inclusion_proof() holds: the leaf hash is at the position, counted from 0, of the log of that size and root; false for proofs that are too short or too long. Raises 22023 for hashes that have not 32 bytes and for negative numbers, 22004 for nulls in the proof';
+
+CREATE FUNCTION spotai.audit_verify_consistency(old_size bigint, new_size bigint, proof bytea[], old_root bytea, new_root bytea) RETURNS boolean
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_audit_verify_consistency';
+COMMENT ON FUNCTION spotai.audit_verify_consistency(bigint, bigint, bytea[], bytea, bytea) IS
+'whether a proof of spotai.audit_consistency_proof() holds: the log of the new size and root continues that of the old ones; false for an old_size of 0, which proves nothing. Raises 22023 for hashes that have not 32 bytes and for negative numbers, 22004 for nulls in the proof';
 
 CREATE FUNCTION spotai.audit_checkpoint() RETURNS text
 LANGUAGE C STABLE PARALLEL SAFE COST 100 SECURITY DEFINER

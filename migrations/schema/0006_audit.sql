@@ -101,6 +101,27 @@ COMMENT ON COLUMN spotai.audit_checkpoint.note IS 'the checkpoint (c2sp.org/tlog
 COMMENT ON COLUMN spotai.audit_checkpoint.key_id IS 'key that signed it';
 COMMENT ON COLUMN spotai.audit_checkpoint.sealed_at IS 'when it was signed';
 
+-- No foreign key to spotai.tenant: what happens before a login is nobody's.
+CREATE TABLE spotai.subject_key (
+    tenant_id uuid NOT NULL,
+    subject_id uuid NOT NULL,
+    id uuid NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, subject_id, id)
+) WITH (
+    -- what is deleted here shall be gone
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 0
+);
+ALTER TABLE spotai.subject_key ALTER COLUMN sealed SET STORAGE PLAIN;
+COMMENT ON TABLE spotai.subject_key IS 'keys under which the details of audit entries about a person are encrypted; deleting them makes the details unreadable and leaves the log as it is';
+COMMENT ON COLUMN spotai.subject_key.tenant_id IS 'tenant of the entries';
+COMMENT ON COLUMN spotai.subject_key.subject_id IS 'the person';
+COMMENT ON COLUMN spotai.subject_key.id IS 'identifier, which encrypted details name';
+COMMENT ON COLUMN spotai.subject_key.sealed IS 'the key, encrypted under the tenant''s data key';
+COMMENT ON COLUMN spotai.subject_key.created_at IS 'when the key was made';
+
 CREATE VIEW spotai.audit_log WITH (security_invoker = true, security_barrier = true) AS
 SELECT e.tenant_id, e.id, e.occurred_at, e.principal_id, e.action, e.object, e.subject_id,
        CASE WHEN e.subject_id IS NULL THEN convert_from(e.detail, 'UTF8')::jsonb END AS detail,

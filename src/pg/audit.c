@@ -6,9 +6,12 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -25,6 +28,7 @@ SPOTAI_FUNCTION(spotai_audit_append_only);
 
 char *sp_audit_origin;
 int sp_audit_seal_interval_ms;
+char *sp_audit_skip;
 
 void
 sp_audit_init(void)
@@ -41,15 +45,63 @@ sp_audit_init(void)
 	                        "key.",
 	                        &sp_audit_seal_interval_ms, 500, 0, 3600000, PGC_SIGHUP, GUC_UNIT_MS,
 	                        NULL, NULL, NULL);
+	DefineCustomStringVariable("spotai.audit_skip",
+	                           "Kinds of the extension's own events that are not written to the "
+	                           "audit log.",
+	                           "A comma-separated list of first words of actions, such as "
+	                           "\"job, model\". It does not concern spotai.audit() and audited "
+	                           "tables.",
+	                           &sp_audit_skip, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	sp_audit_later_init();
+}
+
+/* --- events ----------------------------------------------------------------------- */
+
+/* Whether a comma-separated list has that word, of n bytes. */
+static bool
+has_word(const char *list, const char *word, size_t n)
+{
+	for (const char *at = list; *at != '\0';)
+	{
+		size_t length;
+
+		at += strspn(at, ", \t");
+		length = strcspn(at, ", \t");
+		if (length == n && pg_strncasecmp(at, word, n) == 0)
+			return true;
+		at += length;
+	}
+	return false;
+}
+
+bool
+sp_audit_is_written(const char *action)
+{
+	return !RecoveryInProgress() && !has_word(sp_audit_skip, action, strcspn(action, "."));
+}
+
+Datum
+sp_audit_detail(const char *format, ...)
+{
+	char text[1024];
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	if (n < 0 || n >= (int) sizeof(text))
+		elog(ERROR, "a detail of the audit log has more than %zu bytes", sizeof(text));
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 }
 
 /* {"role": ..., "data": ...} */
 static void
-write_detail(StringInfo out, Datum detail)
+write_detail(StringInfo out, const char *role, Datum detail)
 {
 	initStringInfo(out);
 	appendStringInfoString(out, "{\"role\": ");
-	escape_json(out, sp_audit_role());
+	escape_json(out, role);
 	if (detail != (Datum) 0)
 	{
 		Jsonb *jsonb = DatumGetJsonbP(detail);
@@ -61,39 +113,62 @@ write_detail(StringInfo out, Datum detail)
 }
 
 static pg_uuid_t
-write_event(const char *action, const char *object, Datum detail, bool need_tenant)
+write_event(SpAuditWriter *writer, const char *role, const char *action, const char *object,
+            const pg_uuid_t *subject, Datum detail)
 {
-	SpAuditWriter *writer = sp_audit_writer_open("spotai.audit()");
-	const SpAuditWho *who = sp_audit_writer_who(writer);
 	StringInfoData text;
+	SpAuditText what = {.action = action, .object = object, .detail = &text, .subject = subject};
 	pg_uuid_t id;
 
-	if (need_tenant && !who->has_tenant)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("this session belongs to no tenant")));
-	write_detail(&text, detail);
-	sp_audit_write(writer, &who->tenant, action, object, &text, &id);
+	write_detail(&text, role, detail);
+	sp_audit_write(writer, &sp_audit_writer_who(writer)->tenant, &what, &id);
 	sp_audit_writer_close(writer);
 	return id;
 }
 
 void
-sp_audit_event(const char *action, const char *object, Datum detail)
+sp_audit_event_about(const char *action, const char *object, const pg_uuid_t *subject, Datum detail)
 {
-	(void) write_event(action, object, detail, false);
+	if (sp_audit_is_written(action))
+		(void) write_event(sp_audit_writer_open(NULL), sp_audit_role(), action, object, subject,
+		                   detail);
 }
 
-/* spotai.audit(action text, object text, detail jsonb) returns uuid */
+void
+sp_audit_event(const char *action, const char *object, Datum detail)
+{
+	sp_audit_event_about(action, object, NULL, detail);
+}
+
+void
+sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
+                     const char *object, int64 count)
+{
+	SpAuditWriter *writer = sp_audit_writer_open(who);
+
+	(void) write_event(writer, role, action, object, NULL,
+	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
+}
+
+/* spotai.audit(action text, object text, detail jsonb, subject uuid) returns uuid */
 Datum
 spotai_audit(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	SpAuditWriter *writer;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 		                errmsg("an audit entry needs an action and an object")));
-	*id = write_event(text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)),
-	                  PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2), true);
+	PreventCommandIfReadOnly("spotai.audit()");
+	writer = sp_audit_writer_open(NULL);
+	if (!sp_audit_writer_who(writer)->has_tenant)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("this session belongs to no tenant")));
+	*id = write_event(writer, sp_audit_role(), text_to_cstring(PG_GETARG_TEXT_PP(0)),
+	                  text_to_cstring(PG_GETARG_TEXT_PP(1)),
+	                  PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3),
+	                  PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
 	PG_RETURN_UUID_P(id);
 }
 

@@ -107,16 +107,30 @@ sp_bulk_row(SpBulk *bulk)
 }
 
 static void
-write_rows(SpBulk *bulk)
+write_heap(SpBulk *bulk)
 {
 	if (bulk->n == 1)
-		table_tuple_insert(bulk->rel, bulk->slots[0], bulk->command, 0, bulk->state);
-	else
 	{
-		if (bulk->state == NULL)
-			bulk->state = GetBulkInsertState();
-		table_multi_insert(bulk->rel, bulk->slots, bulk->n, bulk->command, 0, bulk->state);
+		table_tuple_insert(bulk->rel, bulk->slots[0], bulk->command, 0, bulk->state);
+		return;
 	}
+	if (bulk->state == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(bulk->home);
+
+		bulk->state = GetBulkInsertState();
+		MemoryContextSwitchTo(caller);
+	}
+	table_multi_insert(bulk->rel, bulk->slots, bulk->n, bulk->command, 0, bulk->state);
+}
+
+/* What is allocated on the way goes with the values: the caller's context may be long-lived. */
+static void
+write_rows(SpBulk *bulk)
+{
+	MemoryContext caller = MemoryContextSwitchTo(bulk->values);
+
+	write_heap(bulk);
 	for (int i = 0; i < bulk->n; i++)
 	{
 		if (bulk->info->ri_NumIndices > 0)
@@ -124,6 +138,7 @@ write_rows(SpBulk *bulk)
 		ResetPerTupleExprContext(bulk->estate);
 		ExecClearTuple(bulk->slots[i]);
 	}
+	MemoryContextSwitchTo(caller);
 	MemoryContextReset(bulk->values);
 	bulk->n = 0;
 }

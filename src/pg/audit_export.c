@@ -6,7 +6,6 @@
  */
 #include "postgres.h"
 
-#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "funcapi.h"
@@ -162,13 +161,12 @@ origin_of(const char *note)
 	return pnstrdup(note, strcspn(note, "\n"));
 }
 
-/* Giving the log out is an event as well; on a standby nothing can be written. */
+/* Giving the log out is an event as well. */
 static void
 record_export(const Export *x)
 {
-	if (!XactReadOnly && !RecoveryInProgress())
-		sp_audit_event("audit.export", psprintf(UINT64_FORMAT "-" UINT64_FORMAT, x->from, x->to),
-		               (Datum) 0);
+	sp_audit_event("audit.export", psprintf(UINT64_FORMAT "-" UINT64_FORMAT, x->from, x->to),
+	               (Datum) 0);
 }
 
 /* spotai.audit_export(from_size bigint, to_size bigint) returns setof text */

@@ -16,6 +16,7 @@
 #include "core/merkle/entry.h"
 #include "pg/audit_bulk.h"
 #include "pg/audit_key.h"
+#include "pg/audit_seal.h"
 #include "pg/audit_settings.h"
 #include "pg/audit_write.h"
 #include "pg/keys.h"
@@ -134,7 +135,12 @@ sp_audit_signer(void)
 	bool isnull;
 
 	if (!look_up_newest())
-		return make_key(NULL);
+	{
+		/* two of us would give the log two names */
+		(void) sp_audit_seal_lock();
+		if (!look_up_newest())
+			return make_key(NULL);
+	}
 	id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	origin = sp_pg_column_text(0, 2);
 	sealed = DatumGetByteaPCopy(sp_pg_column(0, 3, &isnull));

@@ -12,7 +12,6 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/snapmgr.h"
@@ -32,31 +31,6 @@ SPOTAI_FUNCTION(spotai_audit_checkpoint);
 static const SpFault damaged = {"A node of its tree is missing.",
                                 "SELECT * FROM spotai.audit_verify() says what is damaged."};
 
-/* Whether the session may know of the entries of all tenants. */
-static bool
-sees_all_tenants(void)
-{
-	static const char *const roles[] = {"spotai_auditor", "spotai_admin"};
-
-	for (int i = 0; i < lengthof(roles); i++)
-	{
-		Oid role = get_role_oid(roles[i], true);
-
-		if (OidIsValid(role) && has_privs_of_role(GetOuterUserId(), role))
-			return true;
-	}
-	return superuser_arg(GetOuterUserId());
-}
-
-static bool
-may_see(const SpAuditLeaf *leaf)
-{
-	SpAuditWho who = sp_audit_who();
-
-	return (who.has_tenant && memcmp(&who.tenant, &leaf->tenant, UUID_LEN) == 0) ||
-	       sees_all_tenants();
-}
-
 static bool
 is_pending(const pg_uuid_t *entry)
 {
@@ -71,7 +45,7 @@ is_pending(const pg_uuid_t *entry)
 	if (sp_pg_query(&pending, args, NULL, false) == 0)
 		return false;
 	leaf.tenant = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	return may_see(&leaf);
+	return sp_audit_may_see(&leaf.tenant);
 }
 
 /* Another tenant's entry is answered like one that does not exist. */
@@ -82,7 +56,7 @@ position_of(SpAuditTree *tree, const pg_uuid_t *entry)
 	SpAuditLeaf leaf;
 	int64 position = sp_audit_tree_position(tree, entry, &leaf);
 
-	if (position >= 0 && may_see(&leaf))
+	if (position >= 0 && sp_audit_may_see(&leaf.tenant))
 		return (uint64) position;
 	sp_uuid_print(entry->data, text);
 	if (position < 0 && is_pending(entry))

@@ -37,8 +37,9 @@ typedef struct Recording
 	SpAuditWriter *writer;
 	const char *action;
 	bool rows_have_tenants;
-	MemoryContext each; /* emptied after each row */
-	int n_prefix;       /* of detail, the same for all rows */
+	const char *subject_column; /* NULL: rows are nobody's */
+	MemoryContext each;         /* emptied after each row */
+	int n_prefix;               /* of detail, the same for all rows */
 	StringInfoData detail;
 	StringInfoData object;
 } Recording;
@@ -50,13 +51,17 @@ start(TriggerData *trigger, const char *action)
 
 	r->rel = trigger->tg_relation;
 	r->action = action;
-	r->shape = sp_audit_shape(r->rel, trigger->tg_trigger->tgargs, trigger->tg_trigger->tgnargs);
+	/* the trigger's arguments: column of the subject or nothing, then columns to write */
+	if (trigger->tg_trigger->tgnargs > 0 && trigger->tg_trigger->tgargs[0][0] != '\0')
+		r->subject_column = trigger->tg_trigger->tgargs[0];
+	r->shape = sp_audit_shape(r->rel, trigger->tg_trigger->tgargs + 1,
+	                          Max(trigger->tg_trigger->tgnargs - 1, 0));
 	/*
 	 * A change belongs to the tenant of the row.  That is proven by the policies
 	 * of our own tables alone: elsewhere a column of that name could say anything.
 	 */
 	r->rows_have_tenants = RelationGetNamespace(r->rel) == get_namespace_oid("spotai", true);
-	r->writer = sp_audit_writer_open("a change of an audited table");
+	r->writer = sp_audit_writer_open(NULL);
 	r->each =
 		AllocSetContextCreate(CurrentMemoryContext, "spotai audit row", ALLOCSET_DEFAULT_SIZES);
 	initStringInfo(&r->object);
@@ -74,19 +79,35 @@ finish(Recording *r)
 	MemoryContextDelete(r->each);
 }
 
+/* Whose row it is; false: nobody's. */
+static bool
+subject_of(const Recording *r, TupleTableSlot *row, pg_uuid_t *subject)
+{
+	Datum value;
+
+	if (r->subject_column == NULL || row == NULL ||
+	    !sp_audit_row_uuid(r->shape, row, r->subject_column, &value))
+		return false;
+	*subject = *DatumGetUUIDP(value);
+	return true;
+}
+
 /* Write what object and detail hold, for the tenant of row (or, without one, the session's). */
 static void
 write_entry(Recording *r, TupleTableSlot *row)
 {
 	const SpAuditWho *who = sp_audit_writer_who(r->writer);
-	pg_uuid_t tenant = who->tenant;
+	SpAuditText text = {.action = r->action, .object = r->object.data, .detail = &r->detail};
+	pg_uuid_t tenant = who->tenant, subject;
 	Datum value;
 
 	if (row != NULL && r->rows_have_tenants &&
 	    sp_audit_row_uuid(r->shape, row, "tenant_id", &value))
 		tenant = *DatumGetUUIDP(value);
+	if (subject_of(r, row, &subject))
+		text.subject = &subject;
 	appendStringInfoChar(&r->detail, '}');
-	sp_audit_write(r->writer, &tenant, r->action, r->object.data, &r->detail, NULL);
+	sp_audit_write(r->writer, &tenant, &text, NULL);
 }
 
 static void
@@ -113,6 +134,28 @@ write_row(Recording *r, TupleTableSlot *old_row, TupleTableSlot *new_row)
 	write_entry(r, new_row != NULL ? new_row : old_row);
 	MemoryContextSwitchTo(caller);
 	MemoryContextReset(r->each);
+}
+
+/* What was one person's and is another's now is not written into one entry. */
+static bool
+same_subject(const Recording *r, TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	pg_uuid_t old_subject = {{0}}, new_subject = {{0}};
+
+	return subject_of(r, old_row, &old_subject) == subject_of(r, new_row, &new_subject) &&
+	       memcmp(&old_subject, &new_subject, UUID_LEN) == 0;
+}
+
+static void
+write_change(Recording *r, TupleTableSlot *old_row, TupleTableSlot *new_row)
+{
+	if (same_subject(r, old_row, new_row))
+		write_row(r, old_row, new_row);
+	else
+	{
+		write_row(r, old_row, NULL);
+		write_row(r, NULL, new_row);
+	}
 }
 
 /* Others read the same store: so we read by a pointer of our own. */
@@ -162,7 +205,7 @@ write_pairs(TriggerData *trigger)
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (sp_audit_row_differs(r->shape, old_row, new_row))
-			write_row(r, old_row, new_row);
+			write_change(r, old_row, new_row);
 	}
 	ExecDropSingleTupleTableSlot(old_row);
 	ExecDropSingleTupleTableSlot(new_row);

@@ -37,9 +37,6 @@
 
 SPOTAI_FUNCTION(spotai_audit_seal);
 
-/* Entries that are put into order together, of 88 bytes each. */
-#define BATCH 65536
-
 /* Columns of spotai.audit_pending, from 1. */
 enum
 {
@@ -59,8 +56,8 @@ typedef struct Pending
  * Keeps a second sealer out.  No lock on the table itself, which would stop
  * autovacuum, and no advisory one, which any user could take.
  */
-static Oid
-lock_log(void)
+Oid
+sp_audit_seal_lock(void)
 {
 	Oid checkpoints = sp_audit_table("audit_checkpoint");
 
@@ -149,9 +146,9 @@ append_batch(SpAuditGrowth *growth, Pending *pending, int n)
 }
 
 static int64
-move_pending(Relation rel, Snapshot snapshot, SpMerkleFrontier *frontier)
+move_pending(Relation rel, Snapshot snapshot, int64 limit, SpMerkleFrontier *frontier)
 {
-	Pending *pending = palloc_extended(sizeof(Pending) * BATCH, MCXT_ALLOC_HUGE);
+	Pending *pending = palloc_extended(sizeof(Pending) * SP_AUDIT_SEAL_BATCH, MCXT_ALLOC_HUGE);
 	SpAuditGrowth *growth = sp_audit_growth_open(frontier);
 	CommandId command = GetCurrentCommandId(true);
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
@@ -159,11 +156,12 @@ move_pending(Relation rel, Snapshot snapshot, SpMerkleFrontier *frontier)
 	int64 moved = 0;
 	bool more = true;
 
-	while (more)
+	while (more && moved < limit)
 	{
 		int n = 0;
 
-		while (n < BATCH && (more = table_scan_getnextslot(scan, ForwardScanDirection, slot)))
+		while (n < SP_AUDIT_SEAL_BATCH &&
+		       (more = table_scan_getnextslot(scan, ForwardScanDirection, slot)))
 			read_pending(slot, &pending[n++]);
 		append_batch(growth, pending, n);
 		delete_pending(rel, snapshot, pending, n, command);
@@ -222,9 +220,9 @@ store_checkpoint(Oid table, const SpAuditSigner *signer, const SpMerkleFrontier 
 }
 
 int64
-sp_audit_seal(SpAuditSigner *signer)
+sp_audit_seal(SpAuditSigner *signer, int64 limit)
 {
-	Oid checkpoints = lock_log();
+	Oid checkpoints = sp_audit_seal_lock();
 	Relation rel = table_open(sp_audit_table("audit_pending"), RowExclusiveLock);
 	/* taken after the lock: the last sealer's work is in it */
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
@@ -237,8 +235,10 @@ sp_audit_seal(SpAuditSigner *signer)
 		if (signer == NULL)
 			signer = sp_audit_signer();
 		load_frontier(snapshot, &frontier);
-		sealed = move_pending(rel, snapshot, &frontier);
+		sealed = move_pending(rel, snapshot, limit, &frontier);
 		store_checkpoint(checkpoints, signer, &frontier);
+		/* a copy of the checkpoint must not outlive it: a crash would make it accuse us */
+		ForceSyncCommit();
 		CommandCounterIncrement();
 	}
 	UnregisterSnapshot(snapshot);
@@ -256,7 +256,7 @@ spotai_audit_seal(PG_FUNCTION_ARGS)
 	PreventCommandIfParallelMode("spotai.audit_seal()");
 	sp_pg_require_tables();
 	SPI_connect();
-	sealed = sp_audit_seal(NULL);
+	sealed = sp_audit_seal(NULL, PG_INT64_MAX);
 	SPI_finish();
 	PG_RETURN_INT64(sealed);
 }

@@ -12,13 +12,21 @@
 
 #include "pg/audit_key.h"
 
+/* Entries that are put into order together, of 88 bytes each. */
+#define SP_AUDIT_SEAL_BATCH 65536
+
 /*
- * Seal everything that is committed and pending, in the caller's transaction;
- * how many entries.  One at a time: others wait.  SPI is connected.  *signer is
- * a signer from before, or NULL to have one loaded when there is something to
- * sign.  Raises 25001 unless the transaction is READ COMMITTED.
+ * Seal what is committed and pending, in the caller's transaction: batch after
+ * batch until `limit` entries have been sealed; how many.  One at a time:
+ * others wait.  SPI is connected.  signer is one from before, or NULL to have
+ * one loaded when there is something to sign.  The transaction is flushed when
+ * it commits, whatever synchronous_commit says.  Raises 25001 unless it is READ
+ * COMMITTED.
  */
-extern int64 sp_audit_seal(SpAuditSigner *signer);
+extern int64 sp_audit_seal(SpAuditSigner *signer, int64 limit);
+
+/* Keep others from sealing, and from making a key, until the transaction ends. */
+extern Oid sp_audit_seal_lock(void);
 
 /* Size of the log, as of the newest checkpoint.  SPI is connected. */
 extern uint64 sp_audit_sealed_size(void);

@@ -29,6 +29,7 @@
 
 #include "core/crypto/sha256.h"
 #include "pg/audit_bulk.h"
+#include "pg/audit_subject.h"
 #include "pg/audit_write.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -47,6 +48,8 @@ struct SpAuditWriter
 	SpBulk *entries;
 	SpBulk *pending;
 	SpAuditWho who;
+	SpAuditSubjects *subjects; /* NULL until one is needed */
+	MemoryContext home;
 	TimestampTz now;
 	uint32 counter;
 	int n_random; /* ids for which there are bytes left */
@@ -111,6 +114,30 @@ sp_audit_who(void)
 	return who;
 }
 
+/* Whether the session may know of the entries of all tenants. */
+static bool
+sees_all_tenants(void)
+{
+	static const char *const roles[] = {"spotai_auditor", "spotai_admin"};
+
+	for (int i = 0; i < lengthof(roles); i++)
+	{
+		Oid role = get_role_oid(roles[i], true);
+
+		if (OidIsValid(role) && has_privs_of_role(GetOuterUserId(), role))
+			return true;
+	}
+	return superuser_arg(GetOuterUserId());
+}
+
+bool
+sp_audit_may_see(const pg_uuid_t *tenant)
+{
+	SpAuditWho who = sp_audit_who();
+
+	return (who.has_tenant && memcmp(&who.tenant, tenant, UUID_LEN) == 0) || sees_all_tenants();
+}
+
 int64
 sp_audit_unix_us(TimestampTz at)
 {
@@ -161,6 +188,13 @@ sp_audit_partition(TimestampTz at)
 	return get_relname_relid(name, get_namespace_oid("spotai", false));
 }
 
+void
+sp_audit_prepare_partition(TimestampTz at)
+{
+	if (!OidIsValid(sp_audit_partition(at)))
+		make_partition(at);
+}
+
 static Oid
 partition_for(TimestampTz at)
 {
@@ -183,7 +217,7 @@ partition_for(TimestampTz at)
 /* --- the writer ------------------------------------------------------------------ */
 
 SpAuditWriter *
-sp_audit_writer_open(const char *command)
+sp_audit_writer_open(const SpAuditWho *who)
 {
 	static const char *const entry_columns[] = {"tenant_id",    "id",     "occurred_at",
 	                                            "principal_id", "action", "object",
@@ -192,11 +226,11 @@ sp_audit_writer_open(const char *command)
 	                                              "leaf"};
 	SpAuditWriter *writer = palloc0(sizeof(SpAuditWriter));
 
-	PreventCommandIfReadOnly(command);
-	PreventCommandIfParallelMode(command);
+	PreventCommandIfParallelMode("writing to the audit log");
 	sp_pg_require_tables();
+	writer->home = CurrentMemoryContext;
 	writer->now = GetCurrentTimestamp();
-	writer->who = sp_audit_who();
+	writer->who = who != NULL ? *who : sp_audit_who();
 	writer->entries =
 		sp_bulk_open(partition_for(writer->now), entry_columns, lengthof(entry_columns));
 	writer->pending =
@@ -250,24 +284,27 @@ make_id(SpAuditWriter *writer, pg_uuid_t *id)
 
 /* The entry's row.  *entry has what the leaf is made of. */
 static void
-put_entry(SpAuditWriter *writer, const SpEntry *entry, const pg_uuid_t *tenant, const pg_uuid_t *id,
-          const char *action, const char *object, const char *detail, size_t n_detail)
+put_entry(SpAuditWriter *writer, const SpEntry *entry, const SpAuditText *text, const char *detail,
+          size_t n_detail)
 {
 	TupleTableSlot *slot = sp_bulk_row(writer->entries);
 	MemoryContext caller = MemoryContextSwitchTo(sp_bulk_memory(writer->entries));
-	pg_uuid_t *ids = palloc(3 * sizeof(pg_uuid_t));
+	pg_uuid_t *ids = palloc0(4 * sizeof(pg_uuid_t));
 
-	ids[0] = *tenant;
-	ids[1] = *id;
-	ids[2] = writer->who.principal;
+	memcpy(ids[0].data, entry->tenant, UUID_LEN);
+	memcpy(ids[1].data, entry->id, UUID_LEN);
+	memcpy(ids[2].data, entry->principal, UUID_LEN);
+	if (text->subject != NULL)
+		ids[3] = *text->subject;
 	slot->tts_values[0] = UUIDPGetDatum(&ids[0]);
 	slot->tts_values[1] = UUIDPGetDatum(&ids[1]);
 	slot->tts_values[2] = TimestampTzGetDatum(writer->now);
 	slot->tts_values[3] = UUIDPGetDatum(&ids[2]);
 	slot->tts_isnull[3] = !entry->has_principal;
-	slot->tts_values[4] = CStringGetTextDatum(action);
-	slot->tts_values[5] = CStringGetTextDatum(object);
-	slot->tts_isnull[6] = true;
+	slot->tts_values[4] = CStringGetTextDatum(text->action);
+	slot->tts_values[5] = CStringGetTextDatum(text->object);
+	slot->tts_values[6] = UUIDPGetDatum(&ids[3]);
+	slot->tts_isnull[6] = text->subject == NULL;
 	slot->tts_values[7] = PointerGetDatum(cstring_to_text_with_len(detail, (int) n_detail));
 	MemoryContextSwitchTo(caller);
 	sp_bulk_put(writer->entries);
@@ -292,9 +329,28 @@ put_pending(SpAuditWriter *writer, const pg_uuid_t *tenant, const pg_uuid_t *id,
 	sp_bulk_put(writer->pending);
 }
 
+/* The detail's bytes as they are stored: UTF-8, of a person encrypted. */
+static const char *
+stored_detail(SpAuditWriter *writer, const pg_uuid_t *tenant, const pg_uuid_t *id,
+              const SpAuditText *text, size_t *n)
+{
+	const char *plain = sp_audit_utf8(text->detail->data, (size_t) text->detail->len, n);
+
+	if (text->subject == NULL)
+		return plain;
+	if (writer->subjects == NULL)
+	{
+		MemoryContext caller = MemoryContextSwitchTo(writer->home);
+
+		writer->subjects = sp_audit_subjects_new();
+		MemoryContextSwitchTo(caller);
+	}
+	return sp_audit_subject_seal(writer->subjects, tenant, text->subject, id, plain, *n, n);
+}
+
 void
-sp_audit_write(SpAuditWriter *writer, const pg_uuid_t *tenant, const char *action,
-               const char *object, const StringInfoData *detail, pg_uuid_t *id)
+sp_audit_write(SpAuditWriter *writer, const pg_uuid_t *tenant, const SpAuditText *text,
+               pg_uuid_t *id)
 {
 	SpEntry entry = {.time_us = sp_audit_unix_us(writer->now),
 	                 .has_principal = writer->who.has_principal};
@@ -302,17 +358,19 @@ sp_audit_write(SpAuditWriter *writer, const pg_uuid_t *tenant, const char *actio
 	SpDigest leaf;
 	pg_uuid_t new_id;
 	size_t n_detail;
-	const char *bytes = sp_audit_utf8(detail->data, (size_t) detail->len, &n_detail);
+	const char *detail;
 
 	make_id(writer, &new_id);
+	detail = stored_detail(writer, tenant, &new_id, text, &n_detail);
 	memcpy(entry.id, new_id.data, SP_UUID_BYTES);
 	memcpy(entry.tenant, tenant->data, SP_UUID_BYTES);
 	memcpy(entry.principal, writer->who.principal.data, SP_UUID_BYTES);
-	entry.action = sp_audit_utf8(action, strlen(action), &entry.action_length);
-	entry.object = sp_audit_utf8(object, strlen(object), &entry.object_length);
-	sp_pg_check(sp_sha256_run(sp_audit_sha(), bytes, n_detail, &entry.detail), "audit entry", NULL);
+	entry.action = sp_audit_utf8(text->action, strlen(text->action), &entry.action_length);
+	entry.object = sp_audit_utf8(text->object, strlen(text->object), &entry.object_length);
+	sp_pg_check(sp_sha256_run(sp_audit_sha(), detail, n_detail, &entry.detail), "audit entry",
+	            NULL);
 	sp_pg_check(sp_entry_leaf_hash(sp_audit_sha(), &entry, &leaf, &fault), "audit entry", &fault);
-	put_entry(writer, &entry, tenant, &new_id, action, object, bytes, n_detail);
+	put_entry(writer, &entry, text, detail, n_detail);
 	put_pending(writer, tenant, &new_id, &leaf);
 	if (id != NULL)
 		*id = new_id;

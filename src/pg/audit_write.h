@@ -31,6 +31,9 @@ typedef struct SpAuditWho
 
 extern SpAuditWho sp_audit_who(void);
 
+/* Whether the session may know of a tenant's entries: it is its own, or an auditor's. */
+extern bool sp_audit_may_see(const pg_uuid_t *tenant);
+
 /* The database role that acts, for the detail: SET ROLE seen, SECURITY DEFINER not. */
 extern const char *sp_audit_role(void);
 
@@ -49,20 +52,33 @@ extern int64 sp_audit_unix_us(TimestampTz at);
  */
 extern Oid sp_audit_partition(TimestampTz at);
 
+/* Makes it when there is none, with the rights of the tables' owner. */
+extern void sp_audit_prepare_partition(TimestampTz at);
+
 typedef struct SpAuditWriter SpAuditWriter;
 
-/* command is what a read-only transaction may not do, for the message. */
-extern SpAuditWriter *sp_audit_writer_open(const char *command);
+/* In the name of who, or of the session when that is NULL. */
+extern SpAuditWriter *sp_audit_writer_open(const SpAuditWho *who);
 
-/* The session's, which entries are of unless told otherwise. */
+/* Whose name that is. */
 extern const SpAuditWho *sp_audit_writer_who(const SpAuditWriter *writer);
 
-/*
- * An entry; detail is JSON in the server's encoding.  Texts are copied.  *id,
- * when not NULL, becomes its id.
- */
-extern void sp_audit_write(SpAuditWriter *writer, const pg_uuid_t *tenant, const char *action,
-                           const char *object, const StringInfoData *detail, pg_uuid_t *id);
+/* What is written.  Texts are in the server's encoding, and are copied. */
+typedef struct SpAuditText
+{
+	const char *action;
+	const char *object;
+	const StringInfoData *detail; /* JSON */
+	const pg_uuid_t *subject;     /* the person whom the detail is about; NULL: nobody */
+} SpAuditText;
+
+/* An entry.  *id, when not NULL, becomes its id. */
+extern void sp_audit_write(SpAuditWriter *writer, const pg_uuid_t *tenant, const SpAuditText *text,
+                           pg_uuid_t *id);
 extern void sp_audit_writer_close(SpAuditWriter *writer);
+
+/* An event that has happened `count` times. */
+extern void sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
+                                 const char *object, int64 count);
 
 #endif /* SP_PG_AUDIT_WRITE_H */

@@ -14,18 +14,23 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "pgstat.h"
+#include "tcop/tcopprot.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_current_tenant);
@@ -55,10 +60,20 @@ forget(void)
 	session_known = false;
 }
 
+/* SET has the credential in it, and pg_stat_activity would show it to all sessions of the role. */
 static void
 token_assigned(const char *newval, void *extra)
 {
 	forget();
+	if (newval != NULL && !IsParallelWorker() && sp_secrets_named(debug_query_string))
+		pgstat_report_activity(STATE_RUNNING, "spotai.token, statement withheld");
+}
+
+/* Not to the session either: what runs in it need not be what logged in. */
+static const char *
+token_shown(void)
+{
+	return sp_identity_token == NULL ? "" : "withheld";
 }
 
 static void
@@ -99,7 +114,7 @@ sp_identity_init(void)
 		"spotai.token", "Credential of the session: a signed token or an API key.",
 		"Verified once a transaction; a bad one, also an empty one, belongs to nobody.",
 		&sp_identity_token, NULL, PGC_USERSET,
-		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE | GUC_SUPERUSER_ONLY, NULL, token_assigned, NULL);
+		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, token_assigned, token_shown);
 	DefineCustomStringVariable("spotai.token_audience", "Audience that tokens must name.",
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",
@@ -112,7 +127,7 @@ sp_identity_init(void)
 static bool
 needs_no_credential(Oid role)
 {
-	Oid owner = sp_identity_owner();
+	Oid owner = sp_pg_owner_of("tenant");
 	Oid admin = get_role_oid("spotai_admin", true);
 
 	return superuser_arg(role) || (OidIsValid(owner) && has_privs_of_role(role, owner)) ||
@@ -130,7 +145,7 @@ is_tenant_alive(const pg_uuid_t *tenant)
 	bool alive;
 
 	/* before migrate() there is nothing to see */
-	if (!OidIsValid(sp_identity_owner()))
+	if (!OidIsValid(sp_pg_owner_of("tenant")))
 		return true;
 	sp_identity_owner_begin(&saved);
 	alive = sp_pg_query(&q, args, NULL, true) == 1;

@@ -14,6 +14,7 @@
 
 #include "core/jose/jws.h"
 #include "pg/identity.h"
+#include "pg/owner.h"
 
 /* The tenant that is made by migrate(), whose operator needs no credential. */
 #define SP_DEFAULT_TENANT "00000000-0000-0000-0000-000000000001"
@@ -24,6 +25,12 @@
 /* API keys and refresh tokens begin so, which no signed token does: those begin with {" in base64. */
 #define SP_API_KEY_PREFIX "spk_"
 #define SP_REFRESH_PREFIX "spr_"
+
+/* Audiences that one issuer may be trusted for, by all tenants together. */
+#define SP_MAX_TRUSTED 64
+
+/* Of names of principals, tenants and keys. */
+#define SP_NAME_BYTES 255
 
 /* 256 random bits behind the prefix, in base64url. */
 #define SP_SECRET_BYTES 32
@@ -60,17 +67,13 @@ extern void sp_identity_require_operator(void);
  */
 typedef struct SpAsOwner
 {
-	Oid role;
-	int security_context;
+	SpOwner before;
 	int settings;
 	bool snapshot;
 } SpAsOwner;
 
 extern void sp_identity_owner_begin(SpAsOwner *saved);
 extern void sp_identity_owner_end(SpAsOwner *saved);
-
-/* The owner of spotai.tenant; InvalidOid before migrate(). */
-extern Oid sp_identity_owner(void);
 
 /* Whether the tables of this room are there. */
 extern bool sp_identity_has_tables(void);
@@ -110,7 +113,19 @@ extern TimestampTz sp_identity_expiry(TimestampTz now, Interval *ttl, int days);
 /* The tenant of a principal that is alive: the session's own, or for the operator any; raises 42704. */
 extern pg_uuid_t sp_identity_tenant_of(const pg_uuid_t *principal);
 
+/* Raise 42704: there is no such principal. */
+extern void sp_identity_no_principal(const pg_uuid_t *principal) pg_attribute_noreturn();
+
+/* ---- identity_role.c ---- */
+
+/* Raise 22023 unless a name has 1 to SP_NAME_BYTES; what is "a key" or so. */
+extern void sp_identity_check_name(text *name, const char *what);
+
 /* ---- identity_key.c ---- */
+
+/* Raise 22023 unless all are permissions, 42501 for one that the session has not: nobody gives
+ * away what he does not have. */
+extern void sp_identity_check_given(ArrayType *permissions);
 
 /* prefix and 43 random characters, with a NUL; palloc'd. */
 extern char *sp_identity_new_secret(const char *prefix);

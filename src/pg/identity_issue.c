@@ -75,6 +75,14 @@ sp_identity_expiry(TimestampTz now, Interval *ttl, int days)
 	return then;
 }
 
+void
+sp_identity_no_principal(const pg_uuid_t *principal)
+{
+	ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+	                errmsg("principal \"%s\" does not exist", uuid_text(principal))));
+	pg_unreachable();
+}
+
 pg_uuid_t
 sp_identity_tenant_of(const pg_uuid_t *principal)
 {
@@ -93,8 +101,7 @@ sp_identity_tenant_of(const pg_uuid_t *principal)
 
 	sp_identity_owner_begin(&saved);
 	if (sp_pg_query(&q, args, NULL, false) != 1)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
-		                errmsg("principal \"%s\" does not exist", uuid_text(principal))));
+		sp_identity_no_principal(principal);
 	tenant = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
 	return tenant;

@@ -16,6 +16,7 @@
 #include "core/jose/claims.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 
 SPOTAI_FUNCTION(spotai_verify_jwt);
 
@@ -63,8 +64,7 @@ parse_keys(Jsonb *json, MemoryContext context)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("invalid key"),
 		                fault.detail[0] ? errdetail("%s", fault.detail) : 0,
 		                errhint("Pass a secret or a public key as a JSON Web Key (RFC 7517), or a "
-		                        "set of them."),
-		                errhidestmt(true)));
+		                        "set of them.")));
 	sp_pg_check(st, "key", &fault);
 	MemoryContextSwitchTo(context);
 	sp_pg_own(keys, free_keys);
@@ -108,26 +108,26 @@ leeway_of(Interval *leeway)
 }
 
 static void
-check_token(SpStatus st, SpJwtError why, const SpFault *fault)
+check_token(SpStatus st, const SpJwtError *why, const SpFault *fault)
 {
 	if (st == SP_OK)
 		return;
-	if (why == SP_JWT_OK)
+	if (*why == SP_JWT_OK)
 		sp_pg_check(st, "token", fault);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-	                errmsg("%s", sp_jwt_error_text(why)),
-	                fault->detail[0] ? errdetail("%s", fault->detail) : 0, errhidestmt(true)));
+	                errmsg("%s", sp_jwt_error_text(*why)),
+	                fault->detail[0] ? errdetail("%s", fault->detail) : 0));
 }
 
 static char *
 utf8_argument(FunctionCallInfo fcinfo, int n)
 {
-	char *text;
+	char *given;
 
 	if (PG_ARGISNULL(n))
 		return NULL;
-	text = text_to_cstring(PG_GETARG_TEXT_PP(n));
-	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+	given = text_to_cstring(PG_GETARG_TEXT_PP(n));
+	return pg_server_to_any(given, (int) strlen(given), PG_UTF8);
 }
 
 static void
@@ -153,7 +153,9 @@ spotai_verify_jwt(PG_FUNCTION_ARGS)
 	SpJws jws;
 	text *token;
 	char *payload;
+	ErrorContextCallback log;
 
+	sp_secrets_log_begin(&log, "spotai.verify_jwt(), statement withheld");
 	check_arguments(fcinfo);
 	token = PG_GETARG_TEXT_PP(ARG_TOKEN);
 	want.audience = utf8_argument(fcinfo, ARG_AUDIENCE);
@@ -161,11 +163,12 @@ spotai_verify_jwt(PG_FUNCTION_ARGS)
 	want.leeway_s = leeway_of(PG_GETARG_INTERVAL_P(ARG_LEEWAY));
 	check_token(sp_jws_verify(sp_pg_env(), VARDATA_ANY(token), VARSIZE_ANY_EXHDR(token),
 	                          keys_of(fcinfo), NULL, &jws, &why, &fault),
-	            why, &fault);
-	check_token(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &why, &fault), why,
+	            &why, &fault);
+	check_token(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &why, &fault), &why,
 	            &fault);
 	sp_pg_own(claims, free_claims);
-	check_token(sp_claims_check(claims, &want, &why, &fault), why, &fault);
+	check_token(sp_claims_check(claims, &want, &why, &fault), &why, &fault);
 	payload = pg_any_to_server((char *) jws.payload, (int) jws.length, PG_UTF8);
+	sp_secrets_log_end(&log);
 	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(payload)));
 }

@@ -31,7 +31,7 @@ SPOTAI_FUNCTION(spotai_revoke_api_key);
 /* Keys that live longer than this are forgotten keys. */
 #define API_KEY_DAYS 3660
 
-#define MAX_SCOPES 100
+#define MAX_PERMISSIONS 100
 
 /* Argument numbers of spotai.create_api_key(). */
 enum
@@ -113,24 +113,24 @@ is_permission(const char *name)
 	return true;
 }
 
-/* Nobody gives away what he does not have. */
-static void
-check_scopes(ArrayType *scopes)
+void
+sp_identity_check_given(ArrayType *permissions)
 {
 	Datum *names;
 	bool *nulls;
 	int count;
 
-	deconstruct_array(scopes, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
-	if (ARR_NDIM(scopes) > 1 || count > MAX_SCOPES)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("scopes must be one list of at most %d permissions", MAX_SCOPES)));
+	deconstruct_array(permissions, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	if (ARR_NDIM(permissions) > 1 || count > MAX_PERMISSIONS)
+		ereport(ERROR,
+		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+		         errmsg("there must be one list of at most %d permissions", MAX_PERMISSIONS)));
 	for (int i = 0; i < count; i++)
 	{
 		if (nulls[i] || !is_permission(TextDatumGetCString(names[i])))
-			ereport(ERROR,
-			        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("a scope is no permission"),
-			         errhint("Permissions are written room:verb, room:* or *.")));
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			                errmsg("something in the list is no permission"),
+			                errhint("Permissions are written room:verb, room:* or *.")));
 		sp_identity_require_permission(TextDatumGetCString(names[i]));
 	}
 }
@@ -221,10 +221,11 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 		if (PG_ARGISNULL(i))
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			                errmsg("name, scopes and ttl of a key must not be null")));
+	sp_identity_check_name(PG_GETARG_TEXT_PP(ARG_NAME), "a key");
 	(void) sp_identity_require();
 	expires =
 		sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(ARG_TTL), API_KEY_DAYS);
-	check_scopes(PG_GETARG_ARRAYTYPE_P(ARG_SCOPES));
+	sp_identity_check_given(PG_GETARG_ARRAYTYPE_P(ARG_SCOPES));
 	principal = choose_principal(fcinfo, sp_identity_session(), &tenant);
 	key = sp_identity_new_secret(SP_API_KEY_PREFIX);
 	insert_key(fcinfo, &tenant, principal, key, expires);

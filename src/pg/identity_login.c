@@ -4,8 +4,8 @@
  *
  * A refused login raises an error, which takes back what its transaction wrote:
  * such a refusal is in the server's log, not in spotai.login_attempt.  The
- * statement, which has the credential in it, is kept out of the log and of
- * pg_stat_activity as far as a function can: programs pass it as a parameter.
+ * statement, which may have the credential in it, is kept out of the log and of
+ * pg_stat_activity (secrets_log.c); programs pass it as a parameter all the same.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -16,14 +16,13 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_login);
@@ -93,7 +92,7 @@ static void
 refuse(const char *why)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
-	                errmsg("login refused: %s", why), errhidestmt(true), errhidecontext(true)));
+	                errmsg("login refused: %s", why)));
 }
 
 static Datum
@@ -103,10 +102,11 @@ login(const char *credential, bool key)
 	MemoryContext scratch = AllocSetContextCreate(caller, "spotai login", ALLOCSET_SMALL_SIZES);
 	pg_uuid_t *principal = palloc(sizeof(pg_uuid_t));
 	const char *why = NULL;
+	ErrorContextCallback log;
 	SpSession found;
 
-	/* the statement may have the credential in it */
-	pgstat_report_activity(STATE_RUNNING, key ? "spotai.login_api_key()" : "spotai.login()");
+	sp_secrets_log_begin(&log, key ? "spotai.login_api_key(), statement withheld"
+	                               : "spotai.login(), statement withheld");
 	sp_pg_require_tables();
 	if (sp_identity_is_api_key(credential) != key)
 		refuse(key ? "this is no API key" : "this is no token");
@@ -119,6 +119,7 @@ login(const char *credential, bool key)
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
 	set_credential(credential);
+	sp_secrets_log_end(&log);
 	*principal = found.who.principal;
 	PG_RETURN_UUID_P(principal);
 }

@@ -11,45 +11,18 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "pg/identity_internal.h"
-
-static Oid
-table_oid(const char *name)
-{
-	Oid nsp = get_namespace_oid("spotai", true);
-
-	return OidIsValid(nsp) ? get_relname_relid(name, nsp) : InvalidOid;
-}
-
-Oid
-sp_identity_owner(void)
-{
-	Oid rel = table_oid("tenant");
-	HeapTuple tuple = OidIsValid(rel) ? SearchSysCache1(RELOID, ObjectIdGetDatum(rel)) : NULL;
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
 
 /* The table that the step of this room makes last. */
 bool
 sp_identity_has_tables(void)
 {
-	return OidIsValid(table_oid("rate_limit_bucket"));
+	return OidIsValid(sp_pg_owner_of("rate_limit_bucket"));
 }
 
 /* GUC_ACTION_SAVE is allowed while a parallel query runs, whose leader asks policies. */
@@ -64,14 +37,13 @@ void
 sp_identity_owner_begin(SpAsOwner *saved)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Oid owner = sp_identity_owner();
+	int context;
+	Oid owner;
 
-	if (!OidIsValid(owner))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("spotai has no tables yet"),
-		                errhint("CALL spotai.migrate();")));
-	GetUserIdAndSecContext(&saved->role, &saved->security_context);
-	SetUserIdAndSecContext(owner, saved->security_context | SECURITY_LOCAL_USERID_CHANGE |
-	                                  SECURITY_RESTRICTED_OPERATION);
+	saved->before = sp_pg_become_owner("tenant");
+	/* nor may a trigger of theirs leave anything behind that runs with another's rights */
+	GetUserIdAndSecContext(&owner, &context);
+	SetUserIdAndSecContext(owner, context | SECURITY_RESTRICTED_OPERATION);
 	saved->settings = NewGUCNestLevel();
 	set_safely("search_path", "pg_catalog, pg_temp");
 	/* "off" would turn what the owner may not see into an error of the session's query */
@@ -91,5 +63,5 @@ sp_identity_owner_end(SpAsOwner *saved)
 	if (saved->snapshot)
 		PopActiveSnapshot();
 	AtEOXact_GUC(false, saved->settings);
-	SetUserIdAndSecContext(saved->role, saved->security_context);
+	sp_pg_resign(&saved->before);
 }

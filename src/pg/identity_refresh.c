@@ -4,8 +4,9 @@
  *
  * A token that comes a second time was stolen, before or after its owner used
  * it; nobody knows who of the two is here.  So all that came from the same login
- * is revoked (RFC 9700, 4.14.2).  The family's rows are locked in one order, so
- * that of two that come at once one is the second.
+ * is revoked (RFC 9700, 4.14.2).  The row is locked, so that of two that come at
+ * once one is the second; and one revoked row revokes its family, so that a
+ * token which was made while the others were revoked is revoked too.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -19,6 +20,7 @@
 
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_issue_refresh_token);
@@ -81,16 +83,18 @@ spotai_issue_refresh_token(PG_FUNCTION_ARGS)
 static bool
 lock_token(const char *token, Refresh *out)
 {
-	static SpQuery q = {.text =
-	                        "SELECT r.tenant_id, r.id, r.family_id, r.principal_id, r.expires_at,"
-	                        " r.used_at IS NOT NULL, r.revoked_at IS NOT NULL,"
-	                        " p.deleted_at IS NULL AND t.deleted_at IS NULL"
-	                        " FROM spotai.refresh_token r JOIN spotai.principal p"
-	                        " ON p.tenant_id = r.tenant_id AND p.id = r.principal_id"
-	                        " JOIN spotai.tenant t ON t.id = r.tenant_id"
-	                        " WHERE r.hash = $1 FOR UPDATE OF r",
-	                    .nargs = 1,
-	                    .types = {BYTEAOID}};
+	static SpQuery q = {
+		.text = "SELECT r.tenant_id, r.id, r.family_id, r.principal_id, r.expires_at,"
+				" r.used_at IS NOT NULL, EXISTS (SELECT FROM spotai.refresh_token f WHERE"
+				" f.tenant_id = r.tenant_id AND f.family_id = r.family_id"
+				" AND f.revoked_at IS NOT NULL),"
+				" p.deleted_at IS NULL AND t.deleted_at IS NULL"
+				" FROM spotai.refresh_token r JOIN spotai.principal p"
+				" ON p.tenant_id = r.tenant_id AND p.id = r.principal_id"
+				" JOIN spotai.tenant t ON t.id = r.tenant_id"
+				" WHERE r.hash = $1 FOR UPDATE OF r",
+		.nargs = 1,
+		.types = {BYTEAOID}};
 	Datum args[] = {PointerGetDatum(sp_identity_hash(token))};
 	SpAsOwner saved;
 	bool isnull, found;
@@ -202,11 +206,14 @@ spotai_refresh(PG_FUNCTION_ARGS)
 	TupleDesc shape;
 	Datum values[2] = {0, 0};
 	bool nulls[2];
+	ErrorContextCallback log;
 
+	sp_secrets_log_begin(&log, "spotai.refresh(), statement withheld");
 	sp_pg_require_tables();
 	if (get_call_result_type(fcinfo, NULL, &shape) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "spotai.refresh() is declared wrongly");
 	nulls[0] = nulls[1] = !exchange(text_to_cstring(PG_GETARG_TEXT_PP(0)), &values[0], &values[1]);
+	sp_secrets_log_end(&log);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls)));
 }
 

@@ -24,6 +24,7 @@
 #include "pg/identity_internal.h"
 #include "pg/keys.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_totp_enroll);
@@ -241,17 +242,18 @@ typedef struct Enrolled
 	TimestampTz locked_until;
 } Enrolled;
 
+/* Of the session's tenant; the operator has the principals of all. */
 static bool
-lock_row(const pg_uuid_t *tenant, const pg_uuid_t *principal, Enrolled *out)
+lock_row(pg_uuid_t *tenant, const pg_uuid_t *principal, bool operator, Enrolled * out)
 {
 	static SpQuery q = {
-		.text = "SELECT o.secret, o.version, o.last_step, o.failures, o.locked_until"
+		.text = "SELECT o.secret, o.version, o.last_step, o.failures, o.locked_until, o.tenant_id"
 				" FROM spotai.totp o JOIN spotai.principal p ON p.tenant_id = o.tenant_id"
-				" AND p.id = o.principal_id WHERE o.tenant_id = $1 AND o.principal_id = $2"
+				" AND p.id = o.principal_id WHERE (o.tenant_id = $1 OR $3) AND o.principal_id = $2"
 				" AND p.deleted_at IS NULL FOR UPDATE OF o",
-		.nargs = 2,
-		.types = {UUIDOID, UUIDOID}};
-	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal)};
+		.nargs = 3,
+		.types = {UUIDOID, UUIDOID, BOOLOID}};
+	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal), BoolGetDatum(operator)};
 	SpAsOwner saved;
 	bool isnull, found;
 
@@ -264,6 +266,7 @@ lock_row(const pg_uuid_t *tenant, const pg_uuid_t *principal, Enrolled *out)
 		out->last_step = DatumGetInt64(sp_pg_column(0, 3, &isnull));
 		out->failures = DatumGetInt32(sp_pg_column(0, 4, &isnull));
 		out->locked_until = DatumGetTimestampTz(sp_pg_column(0, 5, &isnull));
+		*tenant = *DatumGetUUIDP(sp_pg_column(0, 6, &isnull));
 	}
 	sp_identity_owner_end(&saved);
 	return found;
@@ -349,30 +352,42 @@ is_recovery_code(const char *code)
 	return strlen(code) > SP_OTP_DIGITS_MAX;
 }
 
-/* spotai.totp_verify(principal uuid, code text) returns boolean */
-Datum
-spotai_totp_verify(PG_FUNCTION_ARGS)
+static bool
+verify(const pg_uuid_t *principal, const char *code)
 {
-	pg_uuid_t *principal = PG_GETARG_UUID_P(0);
-	char *code = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	SpIdentity who;
+	SpIdentity who = sp_identity_require();
 	const char *kind = is_recovery_code(code) ? "recovery_code" : "totp";
 	Enrolled row;
 	int64 step = -1;
 	bool good;
 
-	sp_pg_require_tables();
-	who = sp_identity_require();
-	if (!lock_row(&who.tenant, principal, &row))
-		PG_RETURN_BOOL(false);
+	/* whoever may send wrong codes may keep the principal out for a while */
+	if (!who.has_principal || memcmp(&who.principal, principal, sizeof(pg_uuid_t)) != 0)
+		sp_identity_require_permission("identity:issue");
+	if (!lock_row(&who.tenant, principal, sp_identity_session()->operator, & row))
+		return false;
 	if (row.locked_until > GetCurrentTimestamp())
 	{
 		sp_identity_note(kind, &who.tenant, principal, "too many wrong codes");
-		PG_RETURN_BOOL(false);
+		return false;
 	}
 	good = is_recovery_code(code) ? take_recovery_code(&who.tenant, principal, code)
 	                              : check_code(&who.tenant, principal, &row, code, &step);
 	keep_outcome(&who.tenant, principal, &row, good, step);
 	sp_identity_note(kind, &who.tenant, principal, good ? NULL : "wrong code");
+	return good;
+}
+
+/* spotai.totp_verify(principal uuid, code text) returns boolean */
+Datum
+spotai_totp_verify(PG_FUNCTION_ARGS)
+{
+	ErrorContextCallback log;
+	bool good;
+
+	sp_secrets_log_begin(&log, "spotai.totp_verify(), statement withheld");
+	sp_pg_require_tables();
+	good = verify(PG_GETARG_UUID_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	sp_secrets_log_end(&log);
 	PG_RETURN_BOOL(good);
 }

@@ -19,6 +19,7 @@
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_trust_issuer);
+SPOTAI_FUNCTION(spotai_distrust_issuer);
 SPOTAI_FUNCTION(spotai_create_tenant);
 SPOTAI_FUNCTION(spotai_deactivate_tenant);
 
@@ -76,6 +77,10 @@ refuse_taken(const pg_uuid_t *tenant, Datum issuer, Datum audience)
 	                            " AND audience = $3 AND tenant_id <> $1",
 	                    .nargs = 3,
 	                    .types = {UUIDOID, TEXTOID, TEXTOID}};
+	static SpQuery others = {.text = "SELECT FROM spotai.trusted_issuer WHERE issuer = $2"
+	                                 " AND (tenant_id, audience) <> ($1, $3)",
+	                         .nargs = 3,
+	                         .types = {UUIDOID, TEXTOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), issuer, audience};
 
 	sp_pg_query(&lock, &issuer, NULL, false);
@@ -83,6 +88,9 @@ refuse_taken(const pg_uuid_t *tenant, Datum issuer, Datum audience)
 		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
 		                errmsg("this issuer is trusted for this audience already"),
 		                errhint("Ask the issuer for an audience of your own.")));
+	if (sp_pg_query(&others, args, NULL, false) >= SP_MAX_TRUSTED)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+		                errmsg("this issuer is trusted for %d audiences already", SP_MAX_TRUSTED)));
 }
 
 /* spotai.trust_issuer(issuer text, audience text, jwks jsonb) returns uuid */
@@ -115,6 +123,28 @@ spotai_trust_issuer(PG_FUNCTION_ARGS)
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
 	PG_RETURN_UUID_P(id);
+}
+
+/* spotai.distrust_issuer(issuer text, audience text) returns boolean */
+Datum
+spotai_distrust_issuer(PG_FUNCTION_ARGS)
+{
+	static SpQuery q = {.text = "DELETE FROM spotai.trusted_issuer WHERE tenant_id = $1"
+	                            " AND issuer = $2 AND audience = $3",
+	                    .nargs = 3,
+	                    .types = {UUIDOID, TEXTOID, TEXTOID}};
+	SpIdentity who;
+	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	SpAsOwner saved;
+	bool gone;
+
+	sp_pg_require_tables();
+	sp_identity_require_permission("identity:write");
+	who = sp_identity_require();
+	sp_identity_owner_begin(&saved);
+	gone = sp_pg_query(&q, args, NULL, false) == 1;
+	sp_identity_owner_end(&saved);
+	PG_RETURN_BOOL(gone);
 }
 
 /* A tenant with somebody in it who can do everything there. */
@@ -158,9 +188,7 @@ spotai_create_tenant(PG_FUNCTION_ARGS)
 	sp_identity_require_operator();
 	if (get_call_result_type(fcinfo, NULL, &shape) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "spotai.create_tenant() is declared wrongly");
-	if (VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)) == 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("the name of a tenant must not be empty")));
+	sp_identity_check_name(PG_GETARG_TEXT_PP(0), "a tenant");
 	insert_tenant(PG_GETARG_DATUM(0), &values[0], &values[1]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls)));
 }

@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "core/crypto/constant_time.h"
@@ -21,9 +22,6 @@
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
-
-/* Tenants that may trust one issuer, each for its audience. */
-#define MAX_TRUSTED 64
 
 bool
 sp_identity_is_api_key(const char *credential)
@@ -40,14 +38,26 @@ sp_identity_epoch(TimestampTz when)
 
 /* Errors that are nobody's token's fault are raised; what is left is a reason. */
 static bool
-accepted(SpStatus st, SpJwtError reason, const char **why)
+accepted(SpStatus st, const SpJwtError *reason, const char **why)
 {
 	if (st == SP_OK)
 		return true;
-	if (reason == SP_JWT_OK)
+	if (*reason == SP_JWT_OK)
 		sp_pg_check(st, "token", NULL);
-	*why = sp_jwt_error_text(reason);
+	*why = sp_jwt_error_text(*reason);
 	return false;
+}
+
+/* Names that the tables cannot hold are nobody's there. */
+static bool
+is_storable(const char *utf8, size_t length)
+{
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return true;
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char) utf8[i] > 0x7f)
+			return false;
+	return true;
 }
 
 static void
@@ -67,8 +77,9 @@ static SpJwkSet *
 read_keys(const char *text)
 {
 	SpJwkSet *keys = NULL;
+	char *utf8 = pg_server_to_any((char *) text, (int) strlen(text), PG_UTF8);
 
-	if (sp_jwk_set_parse(sp_pg_env(), text, strlen(text), SP_JWK_PUBLIC, &keys, NULL) != SP_OK)
+	if (sp_jwk_set_parse(sp_pg_env(), utf8, strlen(utf8), SP_JWK_PUBLIC, &keys, NULL) != SP_OK)
 		return NULL;
 	sp_pg_own(keys, free_keys);
 	return keys;
@@ -94,12 +105,12 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 		return NULL;
 	}
 	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys, NULL, &jws, &reason, NULL),
-	              reason, why) ||
+	              &reason, why) ||
 	    !accepted(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &reason, NULL),
-	              reason, why))
+	              &reason, why))
 		return NULL;
 	sp_pg_own(claims, free_claims);
-	if (!accepted(sp_claims_check(claims, &want, &reason, NULL), reason, why))
+	if (!accepted(sp_claims_check(claims, &want, &reason, NULL), &reason, why))
 		return NULL;
 	return claims;
 }
@@ -185,15 +196,18 @@ verify_own(const char *token, const SpPeek *peek, SpSession *out, const char **w
 		.nargs = 2,
 		.types = {UUIDOID, TEXTOID}};
 	const char *name = peek->issuer + strlen(SP_OWN_ISSUER);
+	const char *audience = sp_identity_default_audience();
 	pg_uuid_t tenant;
 	Datum args[] = {UUIDPGetDatum(&tenant), CStringGetTextDatum(peek->kid)};
 	SpClaims *claims;
 
 	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
-	if (!read_uuid(name, strlen(name), &tenant) || sp_pg_query(&q, args, NULL, true) != 1)
+	if (!is_storable(peek->kid, strlen(peek->kid)) || !read_uuid(name, strlen(name), &tenant) ||
+	    sp_pg_query(&q, args, NULL, true) != 1)
 		return false;
-	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer,
-	                    sp_identity_default_audience(), why);
+	if (audience)
+		audience = pg_server_to_any((char *) audience, (int) strlen(audience), PG_UTF8);
+	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer, audience, why);
 	return claims != NULL && find_own_principal(&tenant, claims, out, why);
 }
 
@@ -211,14 +225,16 @@ read_trusted(const char *issuer, Trusted *rows)
 	                            " WHERE issuer = $1 ORDER BY created_at, id LIMIT $2",
 	                    .nargs = 2,
 	                    .types = {TEXTOID, INT4OID}};
-	Datum args[] = {CStringGetTextDatum(issuer), Int32GetDatum(MAX_TRUSTED)};
+	Datum args[] = {CStringGetTextDatum(issuer), Int32GetDatum(SP_MAX_TRUSTED)};
 	int count = (int) sp_pg_query(&q, args, NULL, true);
 	bool isnull;
 
 	for (int i = 0; i < count; i++)
 	{
 		rows[i].tenant = *DatumGetUUIDP(sp_pg_column(i, 1, &isnull));
-		rows[i].audience = sp_pg_column_text(i, 2);
+		char *audience = sp_pg_column_text(i, 2);
+
+		rows[i].audience = pg_server_to_any(audience, (int) strlen(audience), PG_UTF8);
 		rows[i].keys = sp_pg_column_text(i, 3);
 	}
 	return count;
@@ -235,7 +251,7 @@ find_their_principal(const pg_uuid_t *tenant, const char *issuer, const SpClaims
 	const char *subject = sp_claims_text(claims, "sub", &length);
 	Datum args[4];
 
-	if (subject == NULL)
+	if (subject == NULL || !is_storable(subject, length))
 	{
 		*why = sp_jwt_error_text(SP_JWT_MISSING_CLAIM);
 		return false;
@@ -254,7 +270,7 @@ find_their_principal(const pg_uuid_t *tenant, const char *issuer, const SpClaims
 static bool
 verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char **why)
 {
-	Trusted *rows = palloc(sizeof(Trusted) * MAX_TRUSTED);
+	Trusted *rows = palloc(sizeof(Trusted) * SP_MAX_TRUSTED);
 	int count = read_trusted(peek->issuer, rows);
 	SpClaims *claims = NULL;
 	int which = -1;
@@ -283,11 +299,12 @@ verify_token(const char *token, SpSession *out, const char **why)
 	SpPeek *peek = palloc0(sizeof(SpPeek));
 	SpJwtError reason = SP_JWT_OK;
 
-	if (!accepted(sp_jws_peek(sp_pg_env(), token, strlen(token), peek, &reason, NULL), reason, why))
+	if (!accepted(sp_jws_peek(sp_pg_env(), token, strlen(token), peek, &reason, NULL), &reason, why))
 		return false;
 	if (strncmp(peek->issuer, SP_OWN_ISSUER, strlen(SP_OWN_ISSUER)) == 0)
 		return verify_own(token, peek, out, why);
-	return verify_theirs(token, peek, out, why);
+	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
+	return is_storable(peek->issuer, strlen(peek->issuer)) && verify_theirs(token, peek, out, why);
 }
 
 /* Whether the key of the last query's row is this one, and may be used from here. */

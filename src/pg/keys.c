@@ -26,6 +26,7 @@
 
 #include "core/crypto/constant_time.h"
 #include "core/crypto/envelope.h"
+#include "pg/audit.h"
 #include "pg/keys.h"
 #include "pg/keys_source.h"
 #include "pg/owner.h"
@@ -383,6 +384,8 @@ spotai_rekey(PG_FUNCTION_ARGS)
 	}
 	SPI_finish();
 	sp_pg_resign(&before);
+	sp_audit_event("key.rekey", sp_keys_id_text(current),
+	               sp_audit_detail("{\"data_keys\": " UINT64_FORMAT "}", count));
 	PG_RETURN_INT64((int64) count);
 }
 

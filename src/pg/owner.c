@@ -19,8 +19,8 @@
 
 #include "pg/owner.h"
 
-static Oid
-owner_of(const char *table)
+Oid
+sp_pg_owner_of(const char *table)
 {
 	Oid nsp = get_namespace_oid("spotai", true);
 	Oid rel = OidIsValid(nsp) ? get_relname_relid(table, nsp) : InvalidOid;
@@ -28,9 +28,7 @@ owner_of(const char *table)
 	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
-		                errmsg("the tables of spotai are not there, or older than the extension"),
-		                errhint("CALL spotai.migrate();")));
+		return InvalidOid;
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -40,9 +38,14 @@ SpOwner
 sp_pg_become_owner(const char *table)
 {
 	SpOwner before;
+	Oid owner = sp_pg_owner_of(table);
 
+	if (!OidIsValid(owner))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+		                errmsg("the tables of spotai are not there, or older than the extension"),
+		                errhint("CALL spotai.migrate();")));
 	GetUserIdAndSecContext(&before.user, &before.context);
-	SetUserIdAndSecContext(owner_of(table),
+	SetUserIdAndSecContext(owner,
 	                       before.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	return before;
 }

@@ -23,6 +23,7 @@ typedef struct SpOwner
  * resigns too.  Only for queries of our own, with qualified names and operators.
  * 42P01 when there is no such table.
  */
+extern Oid sp_pg_owner_of(const char *table); /* InvalidOid when there is no such table */
 extern SpOwner sp_pg_become_owner(const char *table);
 extern void sp_pg_resign(const SpOwner *before);
 

@@ -22,6 +22,7 @@
 #include "utils/tuplestore.h"
 
 #include "core/crypto/constant_time.h"
+#include "pg/audit.h"
 #include "pg/keys.h"
 #include "pg/owner.h"
 #include "pg/seam.h"
@@ -190,6 +191,15 @@ seal(const pg_uuid_t *tenant, const char *name, const Secret *secret, text *valu
 	                    VARSIZE_ANY_EXHDR(value));
 }
 
+/* By its identifier: a name may turn out to be a value, and the log keeps it for ever. */
+static void
+record(const char *action, const Secret *secret)
+{
+	sp_audit_event(action,
+	               DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&secret->id))),
+	               sp_audit_detail("{\"version\": " INT64_FORMAT "}", secret->version));
+}
+
 /* --- writing ------------------------------------------------------------------------ */
 
 /* spotai.secret_put(name text, value text) returns bigint */
@@ -217,6 +227,7 @@ spotai_secret_put(PG_FUNCTION_ARGS)
 	SPI_finish();
 	sp_pg_resign(&before);
 	drop_value(fcinfo, value);
+	record("secret.put", &secret);
 	sp_secrets_log_end(&log);
 	PG_RETURN_INT64(secret.version);
 }
@@ -246,6 +257,7 @@ spotai_secret_rotate(PG_FUNCTION_ARGS)
 	SPI_finish();
 	sp_pg_resign(&before);
 	drop_value(fcinfo, value);
+	record("secret.rotate", &secret);
 	sp_secrets_log_end(&log);
 	PG_RETURN_INT64(secret.version);
 }
@@ -256,21 +268,30 @@ spotai_secret_delete(PG_FUNCTION_ARGS)
 {
 	static SpQuery delete = {
 		.text = "DELETE FROM spotai.secret"
-				" WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2",
+				" WHERE tenant_id OPERATOR(pg_catalog.=) $1 AND name OPERATOR(pg_catalog.=) $2"
+				" RETURNING id, version",
 		.nargs = 2,
 		.types = {UUIDOID, TEXTOID},
 	};
 	char *name = take_name(fcinfo);
 	SpOwner before = sp_pg_become_owner("secret");
 	pg_uuid_t tenant;
-	bool deleted;
+	Secret secret;
+	bool deleted, isnull;
 
 	SPI_connect();
 	tenant = own_tenant();
 	deleted = sp_pg_query(&delete, (Datum[]){UUIDPGetDatum(&tenant), CStringGetTextDatum(name)},
 	                      NULL, false) > 0;
+	if (deleted)
+	{
+		secret.id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
+		secret.version = DatumGetInt64(sp_pg_column(0, 2, &isnull));
+	}
 	SPI_finish();
 	sp_pg_resign(&before);
+	if (deleted)
+		record("secret.delete", &secret);
 	PG_RETURN_BOOL(deleted);
 }
 
@@ -305,17 +326,24 @@ read_row(const pg_uuid_t *tenant, const char *name, Secret *out)
 	return sealed;
 }
 
+static char *
+read_secret(const pg_uuid_t *tenant, const char *name, Secret *secret, size_t *n)
+{
+	bytea *sealed;
+
+	sp_keys_require();
+	sealed = read_row(tenant, name, secret);
+	if (sealed == NULL)
+		raise_missing();
+	return sp_keys_open(tenant, place_of(secret, name), secret->version, sealed, n);
+}
+
 char *
 sp_secrets_read(const pg_uuid_t *tenant, const char *name, size_t *n)
 {
 	Secret secret;
-	bytea *sealed;
 
-	sp_keys_require();
-	sealed = read_row(tenant, name, &secret);
-	if (sealed == NULL)
-		raise_missing();
-	return sp_keys_open(tenant, place_of(&secret, name), secret.version, sealed, n);
+	return read_secret(tenant, name, &secret, n);
 }
 
 /* The tenant of the session, for callers that may not ask themselves. */
@@ -339,10 +367,12 @@ spotai_secret_get(PG_FUNCTION_ARGS)
 	char *name = take_name(fcinfo);
 	pg_uuid_t tenant = ask_tenant();
 	size_t n;
-	char *value = sp_secrets_read(&tenant, name, &n);
+	Secret secret;
+	char *value = read_secret(&tenant, name, &secret, &n);
 	text *result = cstring_to_text_with_len(value, (int) n);
 
 	sp_crypto_wipe(value, n);
+	record("secret.get", &secret);
 	PG_RETURN_TEXT_P(result);
 }
 

@@ -24,6 +24,9 @@ extern char *sp_secrets_read(const pg_uuid_t *tenant, const char *name, size_t *
 /* secrets_log.c: what the server's log says while secrets are handled. */
 extern void sp_secrets_log_init(void);
 
+/* Whether a statement names what is handed secrets, tokens or codes. */
+extern bool sp_secrets_named(const char *text);
+
 /*
  * From here to sp_secrets_log_end, errors hide the statement and its context
  * from the log, and pg_stat_activity shows `shown` from now on.

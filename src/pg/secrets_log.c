@@ -5,8 +5,8 @@
  * The server logs statements and their parameters before a function is called
  * (log_statement, log_min_duration_statement, auto_explain, the STATEMENT of an
  * error).  So a hook looks at what is about to be written: while the session's
- * statement, or the message, names secret_put or secret_rotate, statements and
- * parameters are withheld.  It is there from the moment the library is loaded:
+ * statement, or the message, names a function or setting that takes secrets,
+ * tokens or codes, statements and parameters are withheld.  It is there from the moment the library is loaded:
  * with shared_preload_libraries always, otherwise from the second statement on.
  * Names are all it can go by: a user's function that hands a value on, under
  * another name, is logged as the server logs it.
@@ -29,11 +29,17 @@
 
 static emit_log_hook_type next_hook = NULL;
 
-static bool
-names_one(const char *text)
+bool
+sp_secrets_named(const char *text)
 {
-	return text != NULL &&
-	       (strcasestr(text, "secret_put") != NULL || strcasestr(text, "secret_rotate") != NULL);
+	static const char *const names[] = {"secret_put",     "secret_rotate", "spotai.token",
+	                                    "spotai.login",   "login_api_key", "verify_jwt",
+	                                    "spotai.refresh", "totp_verify"};
+
+	for (int i = 0; text != NULL && i < lengthof(names); i++)
+		if (strcasestr(text, names[i]) != NULL)
+			return true;
+	return false;
 }
 
 /* The name after EXECUTE, into out of NAMEDATALEN bytes; false when that is not what text is. */
@@ -69,21 +75,21 @@ executes_one(const char *text)
 	if (text == NULL || !take_executed(text, name))
 		return false;
 	prepared = FetchPreparedStatement(name, false);
-	return prepared != NULL && names_one(prepared->plansource->query_string);
+	return prepared != NULL && sp_secrets_named(prepared->plansource->query_string);
 }
 
 static bool
 may_hold_secret(const ErrorData *message)
 {
-	return names_one(debug_query_string) || executes_one(debug_query_string) ||
-	       names_one(message->message) || names_one(message->detail) ||
-	       names_one(message->detail_log) || names_one(message->context) ||
-	       names_one(message->internalquery);
+	return sp_secrets_named(debug_query_string) || executes_one(debug_query_string) ||
+	       sp_secrets_named(message->message) || sp_secrets_named(message->detail) ||
+	       sp_secrets_named(message->detail_log) || sp_secrets_named(message->context) ||
+	       sp_secrets_named(message->internalquery);
 }
 
 /* Known by its address, so that it is not withheld itself. */
-static const char withheld[] = "withheld: a message about a statement that names "
-							   "spotai.secret_put() or spotai.secret_rotate()";
+static const char withheld[] = "withheld: a message about a statement that hands a "
+							   "secret to spotai";
 
 /* What kind of thing happened, without its words. */
 static void

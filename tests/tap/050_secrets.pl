@@ -121,7 +121,7 @@ one("SELECT spotai.secret_get(name) FROM spotai.secrets()");
 one("SELECT 'another statement'");
 my $log = logged();
 is(leaked(), '', 'no value is in a log');
-like($log, qr/withheld: a message about a statement that names spotai\.secret_put/, 'it says that something was withheld');
+like($log, qr/withheld: a message about a statement that hands a secret to spotai/, 'it says that something was withheld');
 like($log, qr/SQLSTATE 22P02, ERROR/, 'and which error');
 like($log, qr/there is a secret of that name already/, 'errors of the functions are logged in their words');
 unlike($log, qr/$keys[0]/, 'no key is in a log');
