@@ -31,7 +31,7 @@ VALUES
     ('spotai.consent_event', 'subject_id', 'anonymise', '{"evidence": "NULL"}',
      ARRAY['id', 'purpose', 'event', 'text_version', 'evidence', 'occurred_at'], NULL, 'that consent was given, and when, must be provable afterwards'),
     ('spotai.legal_hold', 'subject_id', 'anonymise', '{"reason": "''erased''"}',
-     ARRAY['id', 'reason', 'placed_at', 'released_at'], NULL, 'that there was a hold stays, not why'),
+     ARRAY['id', 'placed_at', 'released_at'], NULL, 'that there was a hold stays, not why; why is not shown'),
     ('spotai.principal', 'id', 'anonymise',
      '{"name": "''erased '' || id", "issuer": "NULL", "subject": "NULL", "deleted_at": "coalesce(deleted_at, now())"}',
      ARRAY['id', 'kind', 'name', 'issuer', 'subject', 'tokens_after', 'created_at', 'updated_at', 'deleted_at'], NULL,
@@ -396,3 +396,241 @@ END
 $$;
 COMMENT ON FUNCTION _spotai.require_consent(uuid, text) IS
 'for entry points that process a person''s data: raises 42501 when spotai.require_consent is on and the person has not agreed to the purpose';
+
+-- ---- legal holds
+
+CREATE FUNCTION _spotai.held(of_tenant uuid) RETURNS uuid[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(array_agg(DISTINCT h.subject_id), '{}') FROM spotai.legal_hold h
+    WHERE h.tenant_id = of_tenant AND h.released_at IS NULL
+$$;
+COMMENT ON FUNCTION _spotai.held(uuid) IS
+'persons of a tenant whose data is under a legal hold';
+
+CREATE FUNCTION spotai.hold_place(subject uuid, reason text) RETURNS uuid
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    made uuid := gen_random_uuid();
+BEGIN
+    PERFORM _spotai.check_subject(subject);
+    PERFORM _spotai.require_permission('privacy:hold');
+    IF reason IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the reason must not be null';
+    ELSIF reason = '' OR octet_length(reason) > 8192 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'the reason must have 1 to 8192 bytes';
+    END IF;
+    -- what is being removed is removed before; what comes after sees the hold
+    PERFORM _spotai.lock_holds(true);
+    INSERT INTO spotai.legal_hold (tenant_id, id, subject_id, reason, placed_by_principal_id)
+    VALUES (spotai.current_tenant(), made, subject, hold_place.reason, spotai.current_principal());
+    PERFORM spotai.audit('privacy.hold', subject::text, jsonb_build_object('hold', made));
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION spotai.hold_place(uuid, text) IS
+'places a legal hold on a person''s data and answers its id: until it is released, erasure is refused, and retention and purging pass the person''s rows over. Waits for removals that are under way. Needs privacy:hold. 22004 for nulls, 22023 for a reason that has not 1 to 8192 bytes, 25001 in REPEATABLE READ and SERIALIZABLE';
+
+CREATE FUNCTION spotai.hold_release(hold uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    held_one uuid;
+BEGIN
+    PERFORM _spotai.require_tables();
+    PERFORM _spotai.require_permission('privacy:hold');
+    UPDATE spotai.legal_hold h SET released_at = clock_timestamp(), released_by_principal_id = spotai.current_principal()
+    WHERE h.tenant_id = spotai.current_tenant() AND h.id = hold AND h.released_at IS NULL
+    RETURNING h.subject_id INTO held_one;
+    IF held_one IS NULL THEN
+        RETURN false;
+    END IF;
+    PERFORM spotai.audit('privacy.release', held_one::text, jsonb_build_object('hold', hold));
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION spotai.hold_release(uuid) IS
+'ends a legal hold; its row stays. False when there is none of that id in force. Needs privacy:hold';
+
+-- ---- export
+
+CREATE FUNCTION _spotai.export_rows(of_tenant uuid, subject uuid, relation text, subject_column text, tenant_column text, columns text[])
+RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    chosen text := coalesce((SELECT string_agg(format('t.%I', c), ', ') FROM unnest(columns) c), 't.*');
+BEGIN
+    RETURN _spotai.as_table_owner(
+        _spotai.existing(relation),
+        format('SELECT coalesce(jsonb_agg(x.r ORDER BY x.r::text COLLATE "C"), ''[]'') '
+               'FROM (SELECT to_jsonb(y) AS r FROM (SELECT %s FROM %s t WHERE %s) y) x',
+               chosen, relation, _spotai.mine(tenant_column, subject_column)), of_tenant, subject);
+END
+$$;
+COMMENT ON FUNCTION _spotai.export_rows(uuid, uuid, text, text, text, text[]) IS
+'a person''s rows of a table as a JSON array, in an order that depends on nothing but them';
+
+CREATE FUNCTION _spotai.existing(relation text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF to_regclass(relation) IS NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('%s is registered as holding personal data, and does not exist', relation),
+            HINT = 'Register it under its new name, or SELECT spotai.unregister_personal_data(...).';
+    END IF;
+    RETURN to_regclass(relation);
+END
+$$;
+COMMENT ON FUNCTION _spotai.existing(text) IS
+'the table of that name; raises 55000 when there is none';
+
+CREATE FUNCTION _spotai.export_audit(of_tenant uuid, subject uuid) RETURNS jsonb
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(jsonb_agg(x.r ORDER BY x.r::text COLLATE "C"), '[]')
+    FROM (SELECT jsonb_build_object('id', e.id, 'occurred_at', e.occurred_at, 'principal_id', e.principal_id, 'action', e.action,
+                                    'object', e.object, 'detail', spotai.audit_detail(e.id)) AS r
+          FROM spotai.audit_entry e WHERE e.tenant_id = of_tenant AND e.subject_id = subject) x
+$$;
+COMMENT ON FUNCTION _spotai.export_audit(uuid, uuid) IS
+'entries of the audit log about a person, their details decrypted';
+
+-- The settings make the text of every value, and so its hash, the same in all sessions.
+CREATE FUNCTION spotai.subject_export(subject uuid) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' SET extra_float_digits = 1
+AS $$
+DECLARE
+    of_tenant uuid := spotai.current_tenant();
+    t record;
+    found_rows jsonb;
+    digest text;
+    tables jsonb := '{}';
+    counts jsonb := '{}';
+    lines text := format(E'spotai subject export 1\n%s\n%s\n', of_tenant, subject);
+BEGIN
+    PERFORM _spotai.check_subject(subject);
+    PERFORM _spotai.require_self(subject, 'privacy:read');
+    FOR t IN
+        SELECT p.*, format('%s.%I', p.relation, p.subject_column) AS name FROM _spotai.personal_table(subject) p
+        WHERE (p.exported IS NOT NULL OR p.rank < 0) AND coalesce(p.fixed_tenant, of_tenant) = of_tenant
+        ORDER BY name COLLATE "C"
+    LOOP
+        IF t.name = 'spotai.audit_entry.subject_id' THEN
+            found_rows := _spotai.export_audit(of_tenant, subject);
+        ELSE
+            found_rows := _spotai.export_rows(of_tenant, subject, t.relation, t.subject_column, t.tenant_column, t.exported);
+        END IF;
+        digest := encode(sha256(convert_to(found_rows::text, 'UTF8')), 'hex');
+        tables := tables || jsonb_build_object(t.name, found_rows);
+        counts := counts || jsonb_build_object(t.name, jsonb_build_object('rows', jsonb_array_length(found_rows), 'sha256', digest));
+        lines := lines || format(E'%s %s %s\n', digest, jsonb_array_length(found_rows), t.name);
+    END LOOP;
+    digest := encode(sha256(convert_to(lines, 'UTF8')), 'hex');
+    PERFORM spotai.audit('privacy.export', subject::text, jsonb_build_object('sha256', digest));
+    RETURN jsonb_build_object(
+        'subject', subject, 'tenant', of_tenant, 'exported_at', clock_timestamp(), 'tables', tables,
+        'manifest', jsonb_build_object('format', 'spotai subject export 1', 'tables', counts, 'lines', lines, 'sha256', digest));
+END
+$$;
+COMMENT ON FUNCTION spotai.subject_export(uuid) IS
+'all that the tenant has about a person: rows of every table that is registered as personal, details of the audit log decrypted, never a hash or a sealed value; with a manifest of counts and SHA-256, the same as long as the rows are. Writes to the audit log, so the next export has one entry more where a person exports their own. For oneself, or with privacy:read: 42501. Empty for persons that are unknown in the tenant. 22004 for null, 55000 without the key-encryption key, or when a registered table is gone';
+
+-- ---- erasure
+
+CREATE FUNCTION _spotai.erase_rows(of_tenant uuid, subject uuid, relation text, subject_column text, tenant_column text, blank jsonb)
+RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    mine text := _spotai.mine(tenant_column, subject_column);
+    change text := (SELECT string_agg(format('%I = %s', b.key, b.value), ', ') FROM jsonb_each_text(blank) b);
+    -- so that doing it again changes nothing
+    differs text := (SELECT string_agg(format('%I IS DISTINCT FROM %s', b.key, b.value), ' OR ') FROM jsonb_each_text(blank) b);
+    work text;
+BEGIN
+    IF blank IS NULL THEN
+        work := format('DELETE FROM %s WHERE %s', relation, mine);
+    ELSE
+        work := format('UPDATE %s SET %s WHERE %s AND (%s)', relation, change, mine, differs);
+    END IF;
+    RETURN _spotai.as_table_owner(_spotai.existing(relation), format('WITH w AS (%s RETURNING 1) SELECT to_jsonb(count(*)) FROM w', work),
+                                  of_tenant, subject)::bigint;
+END
+$$;
+COMMENT ON FUNCTION _spotai.erase_rows(uuid, uuid, text, text, text, jsonb) IS
+'deletes a person''s rows of a table, or puts the given values into their columns; how many rows that changed';
+
+CREATE FUNCTION _spotai.check_no_hold(of_tenant uuid, subject uuid) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    hold uuid := (SELECT h.id FROM spotai.legal_hold h
+                  WHERE h.tenant_id = of_tenant AND h.subject_id = subject AND h.released_at IS NULL ORDER BY h.placed_at LIMIT 1);
+BEGIN
+    IF hold IS NOT NULL THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'the person''s data is under a legal hold',
+            HINT = format('SELECT spotai.hold_release(''%s'') once the reason is gone.', hold);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION _spotai.check_no_hold(uuid, uuid) IS
+'raises 55000 when a person''s data is under a legal hold';
+
+CREATE FUNCTION spotai.subject_erase(subject uuid) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    of_tenant uuid := spotai.current_tenant();
+    withdrawn bigint := 0;
+    keys integer;
+    changed bigint;
+    total bigint := 0;
+    tables jsonb := '{}';
+    result jsonb;
+    t record;
+BEGIN
+    PERFORM _spotai.check_subject(subject);
+    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.lock_holds(false);
+    PERFORM _spotai.lock_subject(subject);
+    PERFORM _spotai.check_no_hold(of_tenant, subject);
+    -- nothing that refers to the person is added from here on
+    PERFORM FROM spotai.principal p WHERE p.tenant_id = of_tenant AND p.id = subject FOR UPDATE;
+    FOR t IN
+        SELECT DISTINCT c.purpose FROM spotai.consent_event c
+        WHERE c.tenant_id = of_tenant AND c.subject_id = subject ORDER BY c.purpose
+    LOOP
+        IF _spotai.consent(of_tenant, subject, t.purpose) THEN
+            PERFORM _spotai.consent_add(subject, t.purpose, 'withdrawn', NULL, NULL);
+            withdrawn := withdrawn + 1;
+        END IF;
+    END LOOP;
+    FOR t IN
+        SELECT p.* FROM _spotai.personal_table(subject) p
+        WHERE p.erase IN ('delete', 'anonymise') AND coalesce(p.fixed_tenant, of_tenant) = of_tenant ORDER BY p.rank
+    LOOP
+        changed := _spotai.erase_rows(of_tenant, subject, t.relation, t.subject_column, t.tenant_column, t.anonymise);
+        tables := tables || jsonb_build_object(format('%s.%I', t.relation, t.subject_column), changed);
+        total := total + changed;
+    END LOOP;
+    -- last: what the steps above wrote to the log about the person goes, too
+    keys := _spotai.audit_forget(subject);
+    result := jsonb_build_object('rows', total, 'tables', tables, 'consents_withdrawn', withdrawn, 'audit_keys', keys);
+    PERFORM spotai.audit('privacy.erase', subject::text, result);
+    RETURN jsonb_build_object('subject', subject) || result;
+END
+$$;
+COMMENT ON FUNCTION spotai.subject_erase(uuid) IS
+'removes or anonymises all rows about a person in every table that is registered as personal, withdraws their consents, and destroys the key of what the audit log has about them, of which every proof still holds; answers what was done. Again: nothing is left to do, and nothing happens. The id stays where it is needed, and names nobody. Afterwards run what spotai.erase_cleanup() answers: until then the bytes are in the files. Needs privacy:write. 55000 under a legal hold, or when a registered table is gone; 25001 in REPEATABLE READ and SERIALIZABLE; 22004 for null';
+
+CREATE FUNCTION spotai.erase_cleanup() RETURNS SETOF text
+LANGUAGE sql STABLE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('VACUUM (FULL, ANALYZE) %s;', named)
+    FROM (SELECT DISTINCT 0 AS last, p.relation AS named FROM _spotai.personal_table(NULL) p
+          WHERE p.erase IN ('delete', 'anonymise', 'key') AND p.relation <> 'spotai.audit_entry'
+          UNION ALL
+          -- the values that ANALYZE remembered before
+          VALUES (1, 'pg_catalog.pg_statistic')) x
+    ORDER BY last, named COLLATE "C"
+$$;
+COMMENT ON FUNCTION spotai.erase_cleanup() IS
+'the statements after which nothing of what spotai.subject_erase() removed is left in the database''s files: the tables are written anew, without it, and their statistics. Each locks its table while it runs. In psql: SELECT spotai.erase_cleanup() \gexec; as the owner of the database';

@@ -20,10 +20,12 @@ BEGIN
             (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key',
                               'logout', 'verify_jwt', 'jwks', 'refresh', 'revoke_tokens', 'totp_verify', 'totp_enroll',
                               'totp_recovery_codes', 'rate_limit', 'audit', 'audit_inclusion_proof',
-                              'audit_consistency_proof', 'audit_checkpoint']),
+                              'audit_consistency_proof', 'audit_checkpoint', 'has_consent', 'consent_give', 'consent_withdraw',
+                              'subject_export']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
                            'create_api_key', 'revoke_api_key', 'create_principal', 'deactivate_principal', 'create_role',
-                           'grant_role', 'revoke_role']),
+                           'grant_role', 'revoke_role', 'subject_erase', 'hold_place', 'hold_release', 'retention_set',
+                           'retention_drop', 'retention_run', 'purge']),
             (music, ARRAY['ingest', 'ingest_file', 'ingest_large_object', 'audio_content', 'export_audio', 'waveform_svg',
                           'models', 'model_catalog', 'separate', 'remix', 'sdr', 'bss_eval', 'submit', 'wait', 'cancel',
                           'schedule', 'unschedule', 'job_kinds']),
@@ -31,7 +33,8 @@ BEGIN
             ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal']),
             ('spotai_admin', ARRAY['create_tenant', 'deactivate_tenant', 'model_import', 'model_install_base',
                                    'model_export', 'model_content', 'model_activate', 'model_drop', 'secret_put',
-                                   'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys']),
+                                   'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys', 'register_personal_data',
+                                   'unregister_personal_data']),
             ('spotai_secret_reader', ARRAY['secret_get'])
         ) g (grantees, names)
         JOIN pg_catalog.pg_proc p ON p.pronamespace = 'spotai'::regnamespace AND p.proname = ANY (g.names)

@@ -42,9 +42,8 @@ sp_privacy_init(void)
 void
 sp_privacy_require_consent(const pg_uuid_t *subject, const char *purpose)
 {
-	static SpQuery ask = {.text = "SELECT _spotai.require_consent($1, $2)",
-	                      .nargs = 2,
-	                      .types = {UUIDOID, TEXTOID}};
+	static SpQuery ask = {
+		.text = "SELECT _spotai.require_consent($1, $2)", .nargs = 2, .types = {UUIDOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(subject), CStringGetTextDatum(purpose)};
 	SpOwner before;
 
@@ -121,9 +120,9 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 		nulls[i] = PG_ARGISNULL(i + 2) ? 'n' : ' ';
 	}
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(owner_of(PG_GETARG_OID(0)),
-	                       context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION |
-	                           SECURITY_NOFORCE_RLS);
+	SetUserIdAndSecContext(owner_of(PG_GETARG_OID(0)), context | SECURITY_LOCAL_USERID_CHANGE |
+	                                                       SECURITY_RESTRICTED_OPERATION |
+	                                                       SECURITY_NOFORCE_RLS);
 	SPI_connect();
 	value = run(statement, args, nulls, result, &isnull);
 	SPI_finish();
