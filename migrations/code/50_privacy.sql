@@ -108,7 +108,8 @@ COMMENT ON FUNCTION _spotai.personal_table(uuid) IS
 CREATE FUNCTION _spotai.mine(tenant_column text, subject_column text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp AS $$
-    SELECT concat_ws(' AND ', format('%I = $1', nullif(tenant_column, '')), format('%I = $2', subject_column))
+    SELECT concat_ws(' AND ', CASE WHEN tenant_column IS NOT NULL THEN format('%I = $1', tenant_column) END,
+                     format('%I = $2', subject_column))
 $$;
 COMMENT ON FUNCTION _spotai.mine(text, text) IS
 'condition for the rows of a person ($2) in a tenant ($1)';
@@ -130,10 +131,17 @@ AS 'MODULE_PATHNAME', 'spotai_may_give_away';
 COMMENT ON FUNCTION _spotai.may_give_away(regclass) IS
 'whether the role of the session owns a table, or has all rights of its owner';
 
+CREATE FUNCTION _spotai.privacy_permission(permission text) RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy_permission';
+COMMENT ON FUNCTION _spotai.privacy_permission(text) IS
+'raises 42501 unless spotai.has_permission()';
+
 CREATE FUNCTION _spotai.require_operator() RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.privacy_permission('privacy:write');
     IF spotai.current_principal() IS NOT NULL THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
@@ -269,7 +277,7 @@ CREATE FUNCTION _spotai.require_self(subject uuid, permission text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF subject IS DISTINCT FROM spotai.current_principal() THEN
-        PERFORM _spotai.require_permission(permission);
+        PERFORM _spotai.privacy_permission(permission);
     END IF;
 END
 $$;
@@ -413,7 +421,7 @@ DECLARE
     made uuid := gen_random_uuid();
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.require_permission('privacy:hold');
+    PERFORM _spotai.privacy_permission('privacy:hold');
     IF reason IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the reason must not be null';
     ELSIF reason = '' OR octet_length(reason) > 8192 THEN
@@ -436,7 +444,7 @@ DECLARE
     held_one uuid;
 BEGIN
     PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('privacy:hold');
+    PERFORM _spotai.privacy_permission('privacy:hold');
     UPDATE spotai.legal_hold h SET released_at = clock_timestamp(), released_by_principal_id = spotai.current_principal()
     WHERE h.tenant_id = spotai.current_tenant() AND h.id = hold AND h.released_at IS NULL
     RETURNING h.subject_id INTO held_one;
@@ -513,7 +521,7 @@ BEGIN
     FOR t IN
         SELECT p.*, format('%s.%I', p.relation, p.subject_column) AS name FROM _spotai.personal_table(subject) p
         WHERE (p.exported IS NOT NULL OR p.rank < 0) AND coalesce(p.fixed_tenant, of_tenant) = of_tenant
-        ORDER BY name COLLATE "C"
+        ORDER BY p.relation COLLATE "C", p.subject_column COLLATE "C"
     LOOP
         IF t.name = 'spotai.audit_entry.subject_id' THEN
             found_rows := _spotai.export_audit(of_tenant, subject);
@@ -589,12 +597,12 @@ DECLARE
     t record;
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.privacy_permission('privacy:write');
     PERFORM _spotai.lock_holds(false);
     PERFORM _spotai.lock_subject(subject);
     PERFORM _spotai.check_no_hold(of_tenant, subject);
     -- nothing that refers to the person is added from here on
-    PERFORM FROM spotai.principal p WHERE p.tenant_id = of_tenant AND p.id = subject FOR UPDATE;
+    PERFORM FROM spotai.principal p WHERE p.tenant_id = of_tenant AND p.id = subject_erase.subject FOR UPDATE;
     FOR t IN
         SELECT DISTINCT c.purpose FROM spotai.consent_event c
         WHERE c.tenant_id = of_tenant AND c.subject_id = subject ORDER BY c.purpose

@@ -45,7 +45,7 @@ DECLARE
     chosen name;
 BEGIN
     PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.privacy_permission('privacy:write');
     IF relation IS NULL OR keep IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'a table and a time are needed';
     ELSIF keep < '0' OR keep > '1000 years' THEN
@@ -71,7 +71,7 @@ DECLARE
     named text := coalesce(_spotai.relation_name(to_regclass(relation)), relation);
 BEGIN
     PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.privacy_permission('privacy:write');
     DELETE FROM spotai.retention_policy p WHERE p.tenant_id = spotai.current_tenant() AND p.relation = named;
     IF FOUND THEN
         PERFORM spotai.audit('privacy.retention_drop', named);
@@ -96,11 +96,11 @@ BEGIN
     IF target IS NULL THEN
         RETURN 0;
     END IF;
-    SELECT string_agg(DISTINCT format('%I = $1', p.tenant_column), ' AND '),
+    SELECT string_agg(DISTINCT CASE WHEN p.tenant_column IS NOT NULL THEN format('%I = $1', p.tenant_column) END, ' AND '),
            string_agg(format('(%I IS NULL OR %I <> ALL ($3))', p.subject_column, p.subject_column), ' AND ')
     INTO tenants, free
     FROM _spotai.personal_table(NULL) p WHERE p.relation = retention_batch.relation AND coalesce(p.fixed_tenant, of_tenant) = of_tenant;
-    IF NOT FOUND OR free IS NULL THEN
+    IF free IS NULL THEN
         IF NOT EXISTS (SELECT FROM _spotai.built_in_table() b WHERE b.relation = retention_batch.relation AND b.time_column IS NOT NULL) THEN
             RETURN 0;
         END IF;
@@ -153,7 +153,7 @@ DECLARE
     total bigint := 0;
 BEGIN
     PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.privacy_permission('privacy:write');
     IF batch IS NULL OR batch < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a batch has at least one row';
     END IF;
@@ -277,7 +277,7 @@ DECLARE
     before timestamptz;
 BEGIN
     PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_permission('privacy:write');
+    PERFORM _spotai.privacy_permission('privacy:write');
     IF older_than IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the time must not be null';
     ELSIF older_than < '0' OR older_than > '1000 years' THEN

@@ -19,11 +19,13 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "pg/identity.h"
 #include "pg/owner.h"
 #include "pg/privacy.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
+SPOTAI_FUNCTION(spotai_privacy_permission);
 SPOTAI_FUNCTION(spotai_as_table_owner);
 SPOTAI_FUNCTION(spotai_may_give_away);
 
@@ -54,6 +56,14 @@ sp_privacy_require_consent(const pg_uuid_t *subject, const char *purpose)
 	sp_pg_query(&ask, args, NULL, false);
 	SPI_finish();
 	sp_pg_resign(&before);
+}
+
+/* _spotai.privacy_permission(permission text) returns void. */
+Datum
+spotai_privacy_permission(PG_FUNCTION_ARGS)
+{
+	sp_identity_require_permission(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	PG_RETURN_VOID();
 }
 
 static Oid
