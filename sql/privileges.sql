@@ -44,7 +44,7 @@ REVOKE ALL ON SCHEMA spotai FROM regress_spotai_stranger;
 -- what the roles may do
 SELECT grantee, privileges, string_agg(relation, ', ' ORDER BY relation COLLATE "C") AS relations
 FROM (SELECT r.rolname AS grantee, c.relname AS relation, string_agg(a.privilege_type, ',' ORDER BY a.privilege_type COLLATE "C") AS privileges
-      FROM pg_class c, aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee AND r.oid <> c.relowner
+      FROM pg_class c CROSS JOIN aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee AND r.oid <> c.relowner
       WHERE c.relnamespace = 'spotai'::regnamespace GROUP BY 1, 2) g GROUP BY grantee, privileges ORDER BY grantee COLLATE "C", privileges COLLATE "C";
 SELECT relname AS granted_to_nobody FROM pg_class c
 WHERE relnamespace = 'spotai'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
@@ -53,8 +53,8 @@ SELECT grantees, string_agg(DISTINCT routine, ', ' ORDER BY routine) AS routines
 FROM (SELECT p.proname::text COLLATE "C" AS routine, coalesce(string_agg(r.rolname, ', ' ORDER BY r.rolname COLLATE "C"), 'nobody') AS grantees
       FROM pg_proc p LEFT JOIN LATERAL (SELECT r.rolname FROM aclexplode(p.proacl) a JOIN pg_roles r ON r.oid = a.grantee AND r.oid <> p.proowner) r ON true
       WHERE p.pronamespace = 'spotai'::regnamespace GROUP BY p.oid, 1) g GROUP BY grantees ORDER BY grantees COLLATE "C";
-SELECT count(*) AS helpers_that_are_granted FROM pg_proc p
-WHERE p.pronamespace = '_spotai'::regnamespace AND EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee <> p.proowner);
+SELECT p.oid::regprocedure AS helper, a.grantee::regrole FROM pg_proc p CROSS JOIN aclexplode(p.proacl) a
+WHERE p.pronamespace = '_spotai'::regnamespace AND a.grantee <> p.proowner ORDER BY p.proname;
 
 -- a role that an administrator lets in, and a program that logs in
 GRANT spotai_user TO regress_spotai_user;

@@ -187,7 +187,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_totp_verify';
 COMMENT ON FUNCTION spotai.totp_verify(uuid, text) IS
-'whether the code is the principal''s one-time password now, one step earlier or later, or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour; commit, or the wrong code is not counted. For oneself, or with identity:issue: 42501. False for principals that do not exist or are not enrolled';
+'whether the code is the principal''s one-time password now, one step earlier or later, or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour. 25001 in a transaction block, which could take that back. For oneself, or with identity:issue: 42501. False for principals that do not exist or are not enrolled';
 
 CREATE FUNCTION spotai.issue_refresh_token(principal uuid, ttl interval DEFAULT '30 days') RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -201,7 +201,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_refresh';
 COMMENT ON FUNCTION spotai.refresh(text) IS
-'exchanges a refresh token for an access token of 15 minutes and the next refresh token; needs no login. Nulls, not an error, when it is refused: a token that was exchanged before revokes its whole family, and an error would take that back';
+'exchanges a refresh token for an access token of 15 minutes and the next refresh token; needs no login. Nulls, not an error, when it is refused: a token that was exchanged before revokes its whole family, and an error would take that back. 25001 in a transaction block, for the same reason';
 
 CREATE FUNCTION spotai.rate_limit(bucket text, max_calls integer, per interval) RETURNS boolean
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -229,6 +229,10 @@ BEGIN
                         MESSAGE = format('role %s does not exist, and %s may not make it', wanted, current_user),
                         HINT = format('As a superuser: CREATE ROLE %s NOLOGIN; then CALL spotai.migrate() again.', wanted);
             END;
+        ELSIF (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = wanted) THEN
+            RAISE WARNING USING
+                MESSAGE = format('role %s was there before and can log in', wanted),
+                HINT = format('Find out who made it; its rights are meant for its members: ALTER ROLE %s NOLOGIN;', wanted);
         END IF;
     END LOOP;
 END

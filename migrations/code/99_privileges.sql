@@ -14,6 +14,7 @@ DECLARE
     wanted record;
 BEGIN
     EXECUTE format('GRANT USAGE ON SCHEMA spotai TO %s, spotai_secret_reader', everybody);
+    GRANT USAGE ON SCHEMA _spotai TO spotai_admin;
     FOR wanted IN
         SELECT g.grantees, p.oid::regprocedure AS routine, p.prokind
         FROM (VALUES
@@ -31,13 +32,17 @@ BEGIN
                           'schedule', 'unschedule', 'job_kinds']),
             ('spotai_admin, spotai_worker', ARRAY['run_jobs']),
             ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal']),
+            -- for whoever owns tables of his own
+            ('spotai_admin', ARRAY['audit_enable', 'audit_disable', '_spotai.require_tables', '_spotai.audit_drop_triggers',
+                                   '_spotai.relation_name', '_spotai.audit_rows']),
             ('spotai_admin', ARRAY['create_tenant', 'deactivate_tenant', 'model_import', 'model_install_base',
                                    'model_export', 'model_content', 'model_activate', 'model_drop', 'secret_put',
                                    'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys', 'register_personal_data',
                                    'unregister_personal_data']),
             ('spotai_secret_reader', ARRAY['secret_get'])
         ) g (grantees, names)
-        JOIN pg_catalog.pg_proc p ON p.pronamespace = 'spotai'::regnamespace AND p.proname = ANY (g.names)
+        JOIN pg_catalog.pg_proc p ON CASE p.pronamespace WHEN 'spotai'::regnamespace THEN p.proname::text
+                                     WHEN '_spotai'::regnamespace THEN '_spotai.' || p.proname END = ANY (g.names)
     LOOP
         EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO %s', wanted.routine, wanted.grantees);
     END LOOP;

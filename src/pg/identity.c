@@ -45,7 +45,9 @@ char *sp_identity_token_audience = NULL;
 static SpSession session;
 static MemoryContext session_context = NULL; /* what the answer points to */
 static bool session_known = false;
-static Oid session_role; /* that was asked for, without a credential */
+/* Whom it was asked for, without a credential. */
+static Oid session_role;
+static Oid session_user_id;
 
 /* Guards against a policy on our own tables that would ask us again. */
 static bool asking = false;
@@ -153,12 +155,17 @@ is_tenant_alive(const pg_uuid_t *tenant)
 	return alive;
 }
 
+/*
+ * Both the role that the session has chosen and the one whose code runs now:
+ * an index expression, a trigger or a SECURITY DEFINER function of somebody
+ * else that an operator (or autovacuum) happens to run is not the operator's.
+ */
 static void
-ask_role(Oid role, SpSession *out)
+ask_role(SpSession *out)
 {
 	pg_uuid_t *tenant;
 
-	if (!needs_no_credential(role))
+	if (!needs_no_credential(GetOuterUserId()) || !needs_no_credential(GetUserId()))
 		return;
 	tenant = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(SP_DEFAULT_TENANT)));
 	if (!is_tenant_alive(tenant))
@@ -179,7 +186,7 @@ ask(SpSession *out)
 
 	memset(&found, 0, sizeof(found));
 	if (sp_identity_token == NULL)
-		ask_role(GetOuterUserId(), &found);
+		ask_role(&found);
 	else if (!sp_identity_has_tables() || !sp_identity_verify(sp_identity_token, &found, &why))
 		memset(&found, 0, sizeof(found));
 	MemoryContextSwitchTo(session_context);
@@ -199,7 +206,8 @@ sp_identity_session(void)
 		return &nobody;
 	if (acting_since != InvalidSubTransactionId)
 		return &acting;
-	if (session_known && (sp_identity_token != NULL || session_role == GetOuterUserId()))
+	if (session_known && (sp_identity_token != NULL ||
+	                      (session_role == GetOuterUserId() && session_user_id == GetUserId())))
 		return &session;
 	if (session_context == NULL)
 		session_context =
@@ -217,6 +225,7 @@ sp_identity_session(void)
 	}
 	PG_END_TRY();
 	session_role = GetOuterUserId();
+	session_user_id = GetUserId();
 	session_known = true;
 	return &session;
 }
@@ -248,6 +257,17 @@ sp_identity_require_operator(void)
 		                errmsg("only the operator of the database may do this"),
 		                errhint("The operator is a member of spotai_admin who has no credential "
 		                        "in spotai.token.")));
+}
+
+void
+sp_identity_require_own_transaction(const char *function)
+{
+	if (IsTransactionBlock() || IsSubTransaction())
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+		                errmsg("%s cannot run inside a transaction block", function),
+		                errdetail("Whoever could roll back what it writes could ask again "
+		                          "without being seen."),
+		                errhint("Call it as a statement of its own, with autocommit.")));
 }
 
 void

@@ -58,6 +58,12 @@ extern const SpSession *sp_identity_session(void);
 /* Raise 42501 unless the session is the operator: no credential, and a role that needs none. */
 extern void sp_identity_require_operator(void);
 
+/*
+ * Raise 25001 unless what this statement writes is committed with it: in a
+ * transaction block or a subtransaction it could be rolled back and asked again.
+ */
+extern void sp_identity_require_own_transaction(const char *function);
+
 /* ---- identity_owner.c ---- */
 
 /*

@@ -177,11 +177,10 @@ exchange(const char *text, Datum *access, Datum *refresh)
 	Refresh token;
 	const char *why;
 
+	sp_identity_require_own_transaction("spotai.refresh()");
+	/* nothing is kept of these: nobody's calls must not fill a table */
 	if (!is_refresh_token(text) || !lock_token(text, &token))
-	{
-		sp_identity_note("refresh_token", NULL, NULL, "the token is not known");
 		return false;
-	}
 	why = fault_of(&token);
 	sp_identity_note("refresh_token", &token.tenant, &token.principal, why);
 	if (why != NULL)

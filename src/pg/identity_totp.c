@@ -364,6 +364,7 @@ verify(const pg_uuid_t *principal, const char *code)
 	/* whoever may send wrong codes may keep the principal out for a while */
 	if (!who.has_principal || memcmp(&who.principal, principal, sizeof(pg_uuid_t)) != 0)
 		sp_identity_require_permission("identity:issue");
+	sp_identity_require_own_transaction("spotai.totp_verify()");
 	if (!lock_row(&who.tenant, principal, sp_identity_session()->operator, & row))
 		return false;
 	if (row.locked_until > GetCurrentTimestamp())

@@ -157,7 +157,9 @@ issued_at(const SpClaims *claims)
 {
 	double seconds = 0;
 
-	(void) sp_claims_time(claims, "iat", &seconds);
+	/* 9999-12-31: later ones are no PostgreSQL times, and as good */
+	if (sp_claims_time(claims, "iat", &seconds))
+		seconds = Max(Min(seconds, 253402214400.0), 0);
 	return DirectFunctionCall1(float8_timestamptz, Float8GetDatum(seconds));
 }
 
