@@ -317,7 +317,7 @@ SKIP:
 				('SELECT spotai.totp_enroll(spotai.create_principal(\$1))', false), ('SELECT spotai.create_principal(''x'', \$1)', false),
 				('SELECT spotai.create_principal(''y'' || gen_random_uuid(), ''person'', ''i'', \$1)', false), ('SELECT spotai.create_principal(''z'' || gen_random_uuid(), ''person'', \$1, ''s'')', false),
 				('SELECT spotai.create_role(\$1, ''{}'')', false), ('SELECT spotai.create_role(''x'', ARRAY[\$1])', false), ('SELECT spotai.grant_role(''$ann'', \$1)', false),
-				('SELECT spotai.revoke_role(''$ann'', \$1)', false), 
+				('SELECT spotai.revoke_role(''$ann'', \$1)', false),
 				('SELECT spotai.rate_limit(\$1, 1, ''1 s'')', false), ('SELECT spotai.has_permission(\$1)', false), ('SELECT spotai.create_tenant(\$1)', false),
 				('SELECT set_config(''spotai.token'', \$1, true), spotai.current_tenant() IS NULL', true)) v (what, secret)
 			LOOP
