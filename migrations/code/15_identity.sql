@@ -272,7 +272,8 @@ SET search_path = pg_catalog, pg_temp AS $$
         ('identity', 'principal'), ('identity', 'role'), ('identity', 'permission'), ('identity', 'role_member'),
         ('identity', 'api_key'), ('identity', 'trusted_issuer'), ('identity', 'login_attempt'),
         ('audit', 'audit_entry'), ('audit', 'audit_pending'), ('audit', 'audit_leaf'), ('audit', 'audit_node'),
-        ('audit', 'audit_checkpoint'), ('audit', 'audit_log'), ('audit', 'audit_unsealed')
+        ('audit', 'audit_checkpoint'), ('audit', 'audit_log'), ('audit', 'audit_unsealed'),
+        ('audit', 'consent_event'), ('audit', 'legal_hold'), ('audit', 'retention_policy'), ('audit', 'personal_data')
     ) t (kind, relation) USING (kind)
 $$;
 COMMENT ON FUNCTION _spotai.table_grant() IS

@@ -22,10 +22,12 @@ BEGIN
                               'logout', 'verify_jwt', 'jwks', 'refresh', 'revoke_tokens', 'totp_verify', 'totp_enroll',
                               'totp_recovery_codes', 'rate_limit', 'audit', 'audit_inclusion_proof',
                               'audit_consistency_proof', 'audit_checkpoint', 'audit_verify_inclusion',
-                              'audit_verify_consistency']),
+                              'audit_verify_consistency', 'has_consent', 'consent_give', 'consent_withdraw',
+                              'subject_export']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
                            'create_api_key', 'revoke_api_key', 'create_principal', 'deactivate_principal', 'create_role',
-                           'grant_role', 'revoke_role']),
+                           'grant_role', 'revoke_role', 'subject_erase', 'hold_place', 'hold_release', 'retention_set',
+                           'retention_drop', 'retention_run', 'purge']),
             (music, ARRAY['ingest', 'ingest_file', 'ingest_large_object', 'audio_content', 'export_audio', 'waveform_svg',
                           'models', 'model_catalog', 'separate', 'remix', 'sdr', 'bss_eval', 'submit', 'wait', 'cancel',
                           'schedule', 'unschedule', 'job_kinds']),
@@ -36,7 +38,8 @@ BEGIN
                                    '_spotai.relation_name', '_spotai.audit_rows', '_spotai.audit_event']),
             ('spotai_admin', ARRAY['create_tenant', 'deactivate_tenant', 'model_import', 'model_install_base',
                                    'model_export', 'model_content', 'model_activate', 'model_drop', 'secret_put',
-                                   'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys']),
+                                   'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys', 'register_personal_data',
+                                   'unregister_personal_data']),
             ('spotai_secret_reader', ARRAY['secret_get'])
         ) g (grantees, names)
         JOIN pg_catalog.pg_proc p ON CASE p.pronamespace WHEN 'spotai'::regnamespace THEN p.proname::text

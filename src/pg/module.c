@@ -21,6 +21,7 @@
 #include "pg/keys.h"
 #include "pg/model.h"
 #include "pg/nn.h"
+#include "pg/privacy.h"
 #include "pg/seam.h"
 #include "pg/secrets.h"
 #include "pg/sql.h"
@@ -45,6 +46,7 @@ _PG_init(void)
 	sp_keys_init();
 	sp_secrets_init();
 	sp_audit_init();
+	sp_privacy_init();
 	MarkGUCPrefixReserved("spotai");
 }
 
