@@ -293,7 +293,7 @@ DECLARE
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING
-            ERRCODE = 'invalid_transaction_state',
+            ERRCODE = 'active_sql_transaction',
             MESSAGE = format('personal data is not removed in a transaction that is %s', current_setting('transaction_isolation')),
             DETAIL = 'It would not see what others have committed since it began.',
             HINT = 'Use READ COMMITTED.';
