@@ -259,19 +259,18 @@ SKIP:
 	one("
 		CREATE FUNCTION public.try(statement text, VARIADIC args text[]) RETURNS text LANGUAGE plpgsql AS
 		\$\$ DECLARE r text; BEGIN EXECUTE statement INTO r USING args[1], args[2]; RETURN 'ok'; EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END \$\$");
-	is(one("SELECT string_agg(DISTINCT public.try('SELECT spotai.consent_give(\$1::uuid, \$2, \$2, to_jsonb(\$2))', id::text, s), ' ' ORDER BY 1)
-		FROM public.blns WHERE octet_length(s) <= 255") =~ s/^ok$/ok/r, 'ok', 'purposes, versions, evidence');
+	is(one("SELECT string_agg(DISTINCT public.try('SELECT spotai.consent_give(\$1::uuid, \$2, \$2, to_jsonb(\$2))', id::text, s), ' ')
+		FROM public.blns WHERE octet_length(s) <= 255"), 'ok', 'purposes, versions, evidence');
 	is(one("SELECT count(*) FROM public.blns b JOIN spotai.consent_event e ON e.subject_id = b.id
 		WHERE e.purpose = b.s AND e.text_version = b.s AND e.evidence = to_jsonb(b.s) AND spotai.has_consent(b.id, b.s)"), $short, 'come back as they were');
-	is(one("SELECT count(*) FROM public.blns b WHERE public.try('SELECT spotai.hold_release(spotai.hold_place(\$1::uuid, \$2))', id::text, s) = 'ok'
-		AND EXISTS (SELECT FROM spotai.legal_hold h WHERE h.subject_id = b.id AND h.reason = b.s)"), scalar(@strings), 'reasons of holds')
-		if one("SELECT count(*) FROM (SELECT public.try('SELECT spotai.hold_place(\$1::uuid, \$2)', id::text, s) AS r FROM public.blns) x WHERE r <> 'ok'") eq '0';
+	is(one("SELECT string_agg(DISTINCT public.try('SELECT spotai.hold_release(spotai.hold_place(\$1::uuid, \$2))', id::text, s), ' ') FROM public.blns"), 'ok', 'reasons of holds');
+	is(one("SELECT count(*) FROM public.blns b JOIN spotai.legal_hold h ON h.subject_id = b.id WHERE h.reason = b.s"), scalar(@strings), 'come back as they were');
 	is(one("SELECT string_agg(DISTINCT r, ' ' ORDER BY r) FROM (
 			SELECT public.try('SELECT spotai.retention_drop(\$2)', '', s) AS r FROM public.blns UNION ALL
 			SELECT public.try('SELECT spotai.unregister_personal_data(\$2)', '', s) FROM public.blns UNION ALL
 			SELECT public.try('SELECT spotai.has_consent(\$1::uuid, \$2)', id::text, s) FROM public.blns UNION ALL
 			SELECT public.try('SELECT spotai.consent_withdraw(\$1::uuid, \$2)', id::text, s) FROM public.blns WHERE octet_length(s) <= 255) x
-		WHERE r NOT IN ('ok', '42602', '0A000')"), '', 'names of tables, purposes: answered, or refused as no name');
+		"), 'ok', 'names of tables, purposes: answered');
 	is(one("SELECT count(*) FROM public.blns b, spotai.subject_export(b.id) x WHERE x -> 'tables' -> 'spotai.consent_event.subject_id' @> jsonb_build_array(jsonb_build_object('purpose', b.s))"),
 		$short, 'exports');
 	is(one("SELECT count(*) FROM public.blns b, spotai.subject_erase(b.id) e WHERE (e ->> 'rows')::integer > 0"), scalar(@strings), 'erasures');
