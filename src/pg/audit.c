@@ -26,6 +26,7 @@
 
 SPOTAI_FUNCTION(spotai_audit);
 SPOTAI_FUNCTION(spotai_audit_append_only);
+SPOTAI_FUNCTION(spotai_audit_event);
 
 char *sp_audit_origin;
 int sp_audit_seal_interval_ms;
@@ -96,9 +97,12 @@ sp_audit_detail(const char *format, ...)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 }
 
-/* {"role": ..., "data": ...} */
+/*
+ * {"role": ..., "data": ...}.  What the extension itself has written has "event" instead of
+ * "data", so that nobody who may call spotai.audit() can pass something off as that.
+ */
 static void
-write_detail(StringInfo out, const char *role, Datum detail)
+write_detail(StringInfo out, const char *role, bool own, Datum detail)
 {
 	initStringInfo(out);
 	appendStringInfoString(out, "{\"role\": ");
@@ -107,22 +111,24 @@ write_detail(StringInfo out, const char *role, Datum detail)
 	{
 		Jsonb *jsonb = DatumGetJsonbP(detail);
 
-		appendStringInfoString(out, ", \"data\": ");
+		appendStringInfo(out, ", \"%s\": ", own ? "event" : "data");
 		(void) JsonbToCString(out, &jsonb->root, VARSIZE(jsonb));
 	}
+	else if (own)
+		appendStringInfoString(out, ", \"event\": {}");
 	appendStringInfoChar(out, '}');
 }
 
+/* what->detail is made of role and detail. */
 static pg_uuid_t
-write_event(SpAuditWriter *writer, const char *role, const char *action, const char *object,
-            const pg_uuid_t *subject, Datum detail)
+write_event(SpAuditWriter *writer, const char *role, bool own, SpAuditText *what, Datum detail)
 {
 	StringInfoData text;
-	SpAuditText what = {.action = action, .object = object, .detail = &text, .subject = subject};
 	pg_uuid_t id;
 
-	write_detail(&text, role, detail);
-	sp_audit_write(writer, &sp_audit_writer_who(writer)->tenant, &what, &id);
+	write_detail(&text, role, own, detail);
+	what->detail = &text;
+	sp_audit_write(writer, &sp_audit_writer_who(writer)->tenant, what, &id);
 	sp_audit_writer_close(writer);
 	return id;
 }
@@ -130,9 +136,10 @@ write_event(SpAuditWriter *writer, const char *role, const char *action, const c
 void
 sp_audit_event_about(const char *action, const char *object, const pg_uuid_t *subject, Datum detail)
 {
+	SpAuditText what = {.action = action, .object = object, .subject = subject};
+
 	if (sp_audit_is_written(action))
-		(void) write_event(sp_audit_writer_open(NULL), sp_audit_role(), action, object, subject,
-		                   detail);
+		(void) write_event(sp_audit_writer_open(NULL), sp_audit_role(), true, &what, detail);
 }
 
 void
@@ -145,10 +152,23 @@ void
 sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
                      const char *object, int64 count)
 {
-	SpAuditWriter *writer = sp_audit_writer_open(who);
+	SpAuditText what = {.action = action, .object = object};
 
-	(void) write_event(writer, role, action, object, NULL,
+	(void) write_event(sp_audit_writer_open(who), role, true, &what,
 	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
+}
+
+/* Arguments action, object, detail and subject. */
+static Datum
+take_arguments(FunctionCallInfo fcinfo, SpAuditText *what)
+{
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+		                errmsg("an audit entry needs an action and an object")));
+	what->action = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	what->object = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	what->subject = PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3);
+	return PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2);
 }
 
 /* spotai.audit(action text, object text, detail jsonb, subject uuid) returns uuid */
@@ -156,11 +176,10 @@ Datum
 spotai_audit(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	SpAuditText what;
+	Datum detail = take_arguments(fcinfo, &what);
 	SpAuditWriter *writer;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-		                errmsg("an audit entry needs an action and an object")));
 	PreventCommandIfReadOnly("spotai.audit()");
 	if (!PG_ARGISNULL(3))
 		sp_privacy_require_consent(PG_GETARG_UUID_P(3), "audit");
@@ -168,11 +187,19 @@ spotai_audit(PG_FUNCTION_ARGS)
 	if (!sp_audit_writer_who(writer)->has_tenant)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("this session belongs to no tenant")));
-	*id = write_event(writer, sp_audit_role(), text_to_cstring(PG_GETARG_TEXT_PP(0)),
-	                  text_to_cstring(PG_GETARG_TEXT_PP(1)),
-	                  PG_ARGISNULL(3) ? NULL : PG_GETARG_UUID_P(3),
-	                  PG_ARGISNULL(2) ? (Datum) 0 : PG_GETARG_DATUM(2));
+	*id = write_event(writer, sp_audit_role(), false, &what, detail);
 	PG_RETURN_UUID_P(id);
+}
+
+/* _spotai.audit_event(action text, object text, detail jsonb, subject uuid) returns void */
+Datum
+spotai_audit_event(PG_FUNCTION_ARGS)
+{
+	SpAuditText what;
+	Datum detail = take_arguments(fcinfo, &what);
+
+	sp_audit_event_about(what.action, what.object, what.subject, detail);
+	PG_RETURN_VOID();
 }
 
 /* _spotai.audit_append_only() returns trigger */

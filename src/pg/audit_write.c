@@ -18,7 +18,6 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/parse_func.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -31,6 +30,8 @@
 #include "pg/audit_bulk.h"
 #include "pg/audit_subject.h"
 #include "pg/audit_write.h"
+#include "pg/identity.h"
+#include "pg/owner.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -83,34 +84,16 @@ sp_audit_role(void)
 	return GetUserNameFromId(GetOuterUserId(), false);
 }
 
-/* false: the function is not there, or answers null. */
-static bool
-ask_uuid(const char *function, pg_uuid_t *out)
-{
-	LOCAL_FCINFO(fcinfo, 0);
-	FmgrInfo flinfo;
-	Datum value;
-	Oid oid = LookupFuncName(list_make2(makeString("spotai"), makeString(pstrdup(function))), 0,
-	                         NULL, true);
-
-	if (!OidIsValid(oid))
-		return false;
-	fmgr_info(oid, &flinfo);
-	InitFunctionCallInfoData(*fcinfo, &flinfo, 0, InvalidOid, NULL, NULL);
-	value = FunctionCallInvoke(fcinfo);
-	if (fcinfo->isnull)
-		return false;
-	*out = *DatumGetUUIDP(value);
-	return true;
-}
-
 SpAuditWho
 sp_audit_who(void)
 {
+	SpIdentity identity = sp_identity_current();
 	SpAuditWho who = {0};
 
-	who.has_tenant = ask_uuid("current_tenant", &who.tenant);
-	who.has_principal = ask_uuid("current_principal", &who.principal);
+	who.has_tenant = identity.known;
+	who.tenant = identity.tenant;
+	who.has_principal = identity.has_principal;
+	who.principal = identity.principal;
 	return who;
 }
 
@@ -153,18 +136,12 @@ make_partition(TimestampTz at)
 	static SpQuery make = {
 		.text = "SELECT _spotai.audit_make_partition($1)", .nargs = 1, .types = {TIMESTAMPTZOID}};
 	Datum args[] = {TimestampTzGetDatum(at)};
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(sp_audit_table("audit_entry")));
-	Oid owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	Oid caller;
-	int context;
+	SpOwner before = sp_pg_become_owner("audit_entry");
 
-	ReleaseSysCache(tuple);
-	GetUserIdAndSecContext(&caller, &context);
-	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE);
 	SPI_connect();
 	sp_pg_query(&make, args, NULL, false);
 	SPI_finish();
-	SetUserIdAndSecContext(caller, context);
+	sp_pg_resign(&before);
 	CommandCounterIncrement();
 }
 
@@ -227,10 +204,9 @@ sp_audit_writer_open(const SpAuditWho *who)
 	SpAuditWriter *writer = palloc0(sizeof(SpAuditWriter));
 
 	PreventCommandIfParallelMode("writing to the audit log");
-	sp_pg_require_tables();
+	writer->who = who != NULL ? *who : sp_audit_who();
 	writer->home = CurrentMemoryContext;
 	writer->now = GetCurrentTimestamp();
-	writer->who = who != NULL ? *who : sp_audit_who();
 	writer->entries =
 		sp_bulk_open(partition_for(writer->now), entry_columns, lengthof(entry_columns));
 	writer->pending =

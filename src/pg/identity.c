@@ -14,8 +14,12 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/parallel.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -25,8 +29,12 @@
 #include "utils/acl.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
@@ -36,7 +44,6 @@
 SPOTAI_FUNCTION(spotai_current_tenant);
 SPOTAI_FUNCTION(spotai_current_principal);
 SPOTAI_FUNCTION(spotai_has_permission);
-SPOTAI_FUNCTION(spotai_require_permission);
 
 char *sp_identity_token = NULL;
 char *sp_identity_token_audience = NULL;
@@ -115,8 +122,8 @@ sp_identity_init(void)
 	DefineCustomStringVariable(
 		"spotai.token", "Credential of the session: a signed token or an API key.",
 		"Verified once a transaction; a bad one, also an empty one, belongs to nobody.",
-		&sp_identity_token, NULL, PGC_USERSET,
-		GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL, token_assigned, token_shown);
+		&sp_identity_token, NULL, PGC_USERSET, GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE, NULL,
+		token_assigned, token_shown);
 	DefineCustomStringVariable("spotai.token_audience", "Audience that tokens must name.",
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",
@@ -136,30 +143,39 @@ needs_no_credential(Oid role)
 	       (OidIsValid(admin) && has_privs_of_role(role, admin));
 }
 
+/* Once a transaction, so past the executor: a query would take as long as a small INSERT. */
 static bool
 is_tenant_alive(const pg_uuid_t *tenant)
 {
-	static SpQuery q = {.text = "SELECT FROM spotai.tenant WHERE id = $1 AND deleted_at IS NULL",
-	                    .nargs = 1,
-	                    .types = {UUIDOID}};
-	Datum args[] = {UUIDPGetDatum(tenant)};
-	SpAsOwner saved;
+	Oid nsp = get_namespace_oid("spotai", true);
+	Oid table = OidIsValid(nsp) ? get_relname_relid("tenant", nsp) : InvalidOid;
+	Oid key_index;
+	Snapshot snapshot;
+	ScanKeyData key;
+	SysScanDesc scan;
+	Relation rel;
+	HeapTuple tuple;
 	bool alive;
 
 	/* before migrate() there is nothing to see */
-	if (!OidIsValid(sp_pg_owner_of("tenant")))
+	if (!OidIsValid(table))
 		return true;
-	sp_identity_owner_begin(&saved);
-	alive = sp_pg_query(&q, args, NULL, true) == 1;
-	sp_identity_owner_end(&saved);
+	rel = table_open(table, AccessShareLock);
+	key_index = sp_primary_key(rel);
+	snapshot =
+		RegisterSnapshot(ActiveSnapshotSet() ? GetActiveSnapshot() : GetTransactionSnapshot());
+	ScanKeyInit(&key, get_attnum(table, "id"), BTEqualStrategyNumber, F_UUID_EQ,
+	            UUIDPGetDatum(tenant));
+	scan = systable_beginscan(rel, key_index, OidIsValid(key_index), snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	alive = HeapTupleIsValid(tuple) &&
+	        heap_attisnull(tuple, get_attnum(table, "deleted_at"), RelationGetDescr(rel));
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, AccessShareLock);
 	return alive;
 }
 
-/*
- * Both the role that the session has chosen and the one whose code runs now:
- * an index expression, a trigger or a SECURITY DEFINER function of somebody
- * else that an operator (or autovacuum) happens to run is not the operator's.
- */
 static void
 ask_role(SpSession *out)
 {
@@ -355,12 +371,4 @@ Datum
 spotai_has_permission(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(sp_identity_has_permission(text_to_cstring(PG_GETARG_TEXT_PP(0))));
-}
-
-/* _spotai.require_permission(permission text) returns void */
-Datum
-spotai_require_permission(PG_FUNCTION_ARGS)
-{
-	sp_identity_require_permission(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	PG_RETURN_VOID();
 }

@@ -301,7 +301,8 @@ verify_token(const char *token, SpSession *out, const char **why)
 	SpPeek *peek = palloc0(sizeof(SpPeek));
 	SpJwtError reason = SP_JWT_OK;
 
-	if (!accepted(sp_jws_peek(sp_pg_env(), token, strlen(token), peek, &reason, NULL), &reason, why))
+	if (!accepted(sp_jws_peek(sp_pg_env(), token, strlen(token), peek, &reason, NULL), &reason,
+	              why))
 		return false;
 	if (strncmp(peek->issuer, SP_OWN_ISSUER, strlen(SP_OWN_ISSUER)) == 0)
 		return verify_own(token, peek, out, why);

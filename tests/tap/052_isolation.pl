@@ -68,7 +68,7 @@ sub fill
 		SELECT spotai.trust_issuer('https://id.example.org/', '$name', '{\"kty\": \"OKP\", \"crv\": \"Ed25519\", \"x\": \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}');
 		SELECT spotai.rate_limit('calls', 10, '1 hour');
 		SELECT spotai.secret_put('mail', 'of $name');
-		SELECT spotai.audit('test.filled', '$name');
+		SELECT spotai.audit('test.filled', '$name', '{\"by\": \"$name\"}', '$me');
 		SELECT spotai.issue_token('$me');";
 }
 
