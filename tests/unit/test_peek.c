@@ -15,11 +15,13 @@ static char token[SP_JWS_BYTES + 64];
 static size_t
 write_token(const char *header, const char *payload)
 {
-	sp_base64url_encode((const uint8_t *) header, strlen(header), token);
-	strcat(token, ".");
-	sp_base64url_encode((const uint8_t *) payload, strlen(payload), token + strlen(token));
-	strcat(token, ".AAAA");
-	return strlen(token);
+	size_t n = SP_BASE64URL_CHARS(strlen(header)), m = SP_BASE64URL_CHARS(strlen(payload));
+
+	sp_base64url_encode(header, strlen(header), token);
+	token[n] = '.';
+	sp_base64url_encode(payload, strlen(payload), token + n + 1);
+	strcpy(token + n + 1 + m, ".AAAA");
+	return n + m + 6;
 }
 
 static SpJwtError
