@@ -229,10 +229,21 @@ $$;
 COMMENT ON FUNCTION spotai.register_personal_data(regclass, name, text, name[], name[], name) IS
 'lets exports and erasures know a table of one''s own: subject_column says whose a row is, and tenant_column of which tenant; null there: all rows are the session''s tenant''s. An erasure deletes the person''s rows, or, with anonymise, blanks the columns. exported: what an export shows, by default everything. Registering again replaces. For the operator who owns the table: 42501. 42703 for columns that are missing or no uuid, 42809 for what is no table, 22023 for what can not be done';
 
+CREATE FUNCTION _spotai.table_name(given text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN coalesce(_spotai.relation_name(to_regclass(given)), given);
+EXCEPTION WHEN syntax_error OR invalid_name OR feature_not_supported THEN
+    RETURN given; -- no name of any table
+END
+$$;
+COMMENT ON FUNCTION _spotai.table_name(text) IS
+'name of a table as it is registered, also of one that is dropped';
+
 CREATE FUNCTION spotai.unregister_personal_data(relation text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    named text := coalesce(_spotai.relation_name(to_regclass(relation)), relation);
+    named text := _spotai.table_name(relation);
 BEGIN
     PERFORM _spotai.require_operator();
     DELETE FROM spotai.personal_data p WHERE p.relation = named;
@@ -293,7 +304,7 @@ DECLARE
 BEGIN
     IF current_setting('transaction_isolation') NOT IN ('read committed', 'read uncommitted') THEN
         RAISE EXCEPTION USING
-            ERRCODE = 'invalid_transaction_state',
+            ERRCODE = 'active_sql_transaction',
             MESSAGE = format('personal data is not removed in a transaction that is %s', current_setting('transaction_isolation')),
             DETAIL = 'It would not see what others have committed since it began.',
             HINT = 'Use READ COMMITTED.';

@@ -68,7 +68,7 @@ COMMENT ON FUNCTION spotai.retention_set(regclass, interval, name) IS
 CREATE FUNCTION spotai.retention_drop(relation text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    named text := coalesce(_spotai.relation_name(to_regclass(relation)), relation);
+    named text := _spotai.table_name(relation);
 BEGIN
     PERFORM _spotai.require_tables();
     PERFORM _spotai.privacy_permission('privacy:write');

@@ -21,6 +21,7 @@
 #include "pg/audit.h"
 #include "pg/audit_settings.h"
 #include "pg/audit_write.h"
+#include "pg/privacy.h"
 #include "pg/seam.h"
 
 SPOTAI_FUNCTION(spotai_audit);
@@ -180,6 +181,8 @@ spotai_audit(PG_FUNCTION_ARGS)
 	SpAuditWriter *writer;
 
 	PreventCommandIfReadOnly("spotai.audit()");
+	if (!PG_ARGISNULL(3))
+		sp_privacy_require_consent(PG_GETARG_UUID_P(3), "audit");
 	writer = sp_audit_writer_open(NULL);
 	if (!sp_audit_writer_who(writer)->has_tenant)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
