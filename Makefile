@@ -75,7 +75,7 @@ build/spotai-verify: $(VERIFY_OBJS)
 $(INSTALL_SQL): $(CODE_SQL) $(SCHEMA_SQL) scripts/assemble_sql.sh $(EXTENSION).control
 	@scripts/assemble_sql.sh > $@
 
-.PHONY: help dev dev-stop test lint docs bench matrix bare fuzz build-unit check-unit
+.PHONY: help dev dev-stop test battery lint docs bench matrix bare fuzz build-unit check-unit
 help:
 	@echo 'make dev         packages, build, install, a server in build/dev, the demo song'
 	@echo 'make dev-stop    stops that server; its data stays'
@@ -83,6 +83,7 @@ help:
 	@echo 'make lint        the house rules; tests/lint/README.md says why'
 	@echo 'make docs        reference pages from the catalog'
 	@echo 'make bench       measurements, written to docs/benchmarks.md'
+	@echo 'make battery     a million audited rows by 16 clients, kill -9 on the way; of what is installed'
 	@echo 'make fuzz        the fuzzers, FUZZ_SECONDS=600'
 	@echo 'make matrix      build and regression on PostgreSQL 17 in a Debian 13 root'
 	@echo 'make bare        make dev and make test in an empty Debian 12 root'
@@ -93,6 +94,8 @@ dev-stop:
 	@scripts/dev.sh stop
 test:
 	@scripts/test.sh
+battery:
+	@scripts/battery.sh
 lint:
 	@tests/lint/run.sh
 docs:

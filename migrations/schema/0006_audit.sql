@@ -63,7 +63,7 @@ COMMENT ON INDEX spotai.audit_leaf_entry_idx IS 'the position of an entry';
 CREATE TABLE spotai.audit_node (
     level smallint CHECK (level BETWEEN 1 AND 62),
     first_index bigint CHECK (first_index >= 0),
-    hashes bytea NOT NULL CHECK (octet_length(hashes) BETWEEN 32 AND 1024 AND octet_length(hashes) % 32 = 0),
+    hashes bytea NOT NULL CHECK (octet_length(hashes) BETWEEN 32 AND 1024) CHECK (octet_length(hashes) % 32 = 0),
     PRIMARY KEY (level, first_index)
 );
 -- hashes do not compress: do not try

@@ -39,7 +39,7 @@ given() { sql bench-identity -At -c "SELECT $1 FROM given" bench; }
 scans() {
     local query=$1 where=$2 i
     {
-        echo "SET ROLE app; SELECT '' FROM set_config('spotai.token', '$(given token)', false) \gset"
+        echo "SET ROLE app; SELECT set_config('spotai.token', '$(given token)', false) AS set \gset"
         printf '%s\n' '\timing on'
         for ((i = 0; i < ROUNDS + 2; i++)); do
             printf "RESET ROLE;\n\\\\echo plain\n%s WHERE tenant_id = '%s'%s;\n" "$query" "$(given tenant)" "${where:+ AND $where}"
@@ -102,8 +102,10 @@ openssl_speed() { openssl speed -seconds 2 "$1" 2> /dev/null | awk -v what="$2" 
 
 b64url() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
 
+# verify_row NAME TOKEN KEY ALGORITHM LINE: before and behind it OpenSSL alone, the better of which counts.
 verify_row() {
-    local rate raw=$4
+    local rate before after
+    before=$(openssl_speed "$4" "$5")
     rate=$(sql bench-identity -At bench << END
 SELECT count(spotai.verify_jwt('$2', '$3')) FROM generate_series(1, 2000) \gset
 SELECT clock_timestamp() AS start \gset
@@ -111,11 +113,12 @@ SELECT count(spotai.verify_jwt('$2', '$3')) AS n FROM generate_series(1, 40000) 
 SELECT round(:n / extract(epoch FROM clock_timestamp() - :'start'));
 END
     )
-    awk -v name="$1" -v a="$rate" -v b="$raw" 'BEGIN { printf "| %s | %d | %d | %.0f %% | at least 60 %% |\n", name, a, b, 100 * a / b }'
+    after=$(openssl_speed "$4" "$5")
+    awk -v name="$1" -v a="$rate" -v b="$before" -v c="$after" 'BEGIN { if (c > b) b = c; printf "| %s | %d | %d | %.0f %% | at least 60 %% |\n", name, a, b, 100 * a / b }'
 }
 
 verifying() {
-    local dir head body signature n rsa ed
+    local dir head body signature n
     say "verifying"
     printf '| one core | spotai.verify_jwt(): tokens a second | openssl speed: signatures a second | share | bar |\n|---|--:|--:|--:|--:|\n'
     dir=$(mktemp -d)
@@ -125,10 +128,8 @@ verifying() {
     signature=$(printf '%s.%s' "$head" "$body" | openssl dgst -sha256 -sign "$dir/rsa" -binary | b64url)
     n=$(openssl rsa -in "$dir/rsa" -noout -modulus 2> /dev/null | sed 's/.*=//' | perl -ne 'chomp; print pack "H*", $_' | b64url)
     rm -r "$dir"
-    rsa=$(openssl_speed rsa2048 '^rsa 2048')
-    ed=$(openssl_speed ed25519 'EdDSA.*Ed25519')
-    verify_row 'RS256, RSA of 2048 bits' "$head.$body.$signature" "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"$n\"}" "$rsa"
-    verify_row 'EdDSA, Ed25519' "$(given token)" "$(sql bench-identity -At -c "SELECT spotai.login(token) FROM given" -c 'SELECT spotai.jwks()' bench | tail -1)" "$ed"
+    verify_row 'RS256, RSA of 2048 bits' "$head.$body.$signature" "{\"kty\":\"RSA\",\"e\":\"AQAB\",\"n\":\"$n\"}" rsa2048 '^rsa 2048'
+    verify_row 'EdDSA, Ed25519' "$(given token)" "$(sql bench-identity -At -c "SELECT spotai.login(token) FROM given" -c 'SELECT spotai.jwks()' bench | tail -1)" ed25519 'EdDSA.*Ed25519'
 }
 
 prepare

@@ -46,6 +46,7 @@ $node->init;
 $node->append_conf('postgresql.conf', "
 shared_preload_libraries = '$preload'
 spotai.workers = 0
+spotai.audit_seal_interval = 0
 spotai.key_file = '$key_file'
 logging_collector = on
 log_destination = 'stderr,csvlog,jsonlog'

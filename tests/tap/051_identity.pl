@@ -20,6 +20,7 @@ $node->init;
 $node->append_conf('postgresql.conf', "
 shared_preload_libraries = '$preload'
 max_worker_processes = 16
+listen_addresses = '127.0.0.1'
 spotai.workers = 1
 spotai.key_command = 'echo 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'
 log_statement = all
@@ -41,11 +42,11 @@ sub one { return $node->safe_psql('postgres', $_[0]); }
 # A session of the application: its lines, errors as "ERROR: SQLSTATE".
 sub app
 {
-	my ($script, $role) = @_;
+	my ($script, $role, $host) = @_;
 	my ($out, $said) = ('', '');
 
 	$script = "\\set QUIET on\n\\set VERBOSITY sqlstate\n\\pset format unaligned\n\\pset tuples_only on\n" . $script;
-	IPC::Run::run([ 'psql', '-Xq', '-d', $node->connstr('postgres') . " user=" . ($role // 'app') ], '<', \$script, '>', \$out, '2>&1')
+	IPC::Run::run([ 'psql', '-Xq', '-d', $node->connstr('postgres') . " user=" . ($role // 'app') . ($host ? " host=$host" : '') ], '<', \$script, '>', \$out, '2>&1')
 		or $said = "psql failed\n";
 	chomp $out;
 	return $out . $said;
@@ -147,6 +148,16 @@ is(app("SET spotai.token = '$a';\n$who" . elsewhere("BEGIN; SELECT set_config('s
 $a = one("SELECT spotai.issue_token('$root', '1 hour')");
 is(app($who . elsewhere('REVOKE spotai_admin FROM boss') . $who, 'boss'), "default|-\nnobody|-", 'a role that is no member any more');
 one('GRANT spotai_admin TO boss');
+
+# --- from where -----------------------------------------------------------------------
+
+my ($near, $far) = split /\n/, one("SELECT spotai.create_api_key('near', '{}', '1 day', '$ann', '{127.0.0.0/8,::1/128}');
+	SELECT spotai.create_api_key('far', '{}', '1 day', '$ann', '{10.0.0.0/8}')");
+is(app("SELECT spotai.login_api_key('$near') IS NOT NULL;\n$who", undef, '127.0.0.1'), "t\nacme|ann", 'a key is accepted from its network');
+is(app("SELECT spotai.login_api_key('$far');\n", undef, '127.0.0.1'), 'ERROR:  28000', 'from no other');
+is(app("SET spotai.token = '$far';\n$who", undef, '127.0.0.1'), 'nobody|-', 'also as a setting');
+is(app("SELECT spotai.login_api_key('$near');\n"), 'ERROR:  28000', 'nor from a Unix socket');
+is(one("SELECT client FROM spotai.login_attempt WHERE client IS NOT NULL"), '127.0.0.1', 'the address is written down');
 
 # --- parallel queries -------------------------------------------------------------------
 
@@ -306,7 +317,7 @@ SKIP:
 				('SELECT spotai.totp_enroll(spotai.create_principal(\$1))', false), ('SELECT spotai.create_principal(''x'', \$1)', false),
 				('SELECT spotai.create_principal(''y'' || gen_random_uuid(), ''person'', ''i'', \$1)', false), ('SELECT spotai.create_principal(''z'' || gen_random_uuid(), ''person'', \$1, ''s'')', false),
 				('SELECT spotai.create_role(\$1, ''{}'')', false), ('SELECT spotai.create_role(''x'', ARRAY[\$1])', false), ('SELECT spotai.grant_role(''$ann'', \$1)', false),
-				('SELECT spotai.revoke_role(''$ann'', \$1)', false), 
+				('SELECT spotai.revoke_role(''$ann'', \$1)', false),
 				('SELECT spotai.rate_limit(\$1, 1, ''1 s'')', false), ('SELECT spotai.has_permission(\$1)', false), ('SELECT spotai.create_tenant(\$1)', false),
 				('SELECT set_config(''spotai.token'', \$1, true), spotai.current_tenant() IS NULL', true)) v (what, secret)
 			LOOP

@@ -28,6 +28,7 @@ my %no_tenant = (
 	audit_key => 'keys of the log; no role may read it',
 	audit_checkpoint => 'signed sizes of the log; admin and auditor',
 	audit_unsealed => 'a count; admin and auditor',
+	personal_data => 'which tables and columns are about persons; the operator writes it, admin and auditor read it',
 );
 
 # The column that says whose a row is, where it is another.
@@ -69,6 +70,9 @@ sub fill
 		SELECT spotai.rate_limit('calls', 10, '1 hour');
 		SELECT spotai.secret_put('mail', 'of $name');
 		SELECT spotai.audit('test.filled', '$name', '{\"by\": \"$name\"}', '$me');
+		SELECT spotai.consent_give('$me', 'newsletter', '1');
+		SELECT spotai.hold_place('$me', 'a lawsuit');
+		SELECT spotai.retention_set('spotai.login_attempt', '1 year');
 		SELECT spotai.issue_token('$me');";
 }
 
