@@ -166,6 +166,8 @@ SELECT * FROM pg_temp.me();
 -- a bad one is nobody, also in a role that needs none
 SET ROLE regress_spotai_boss;
 SELECT * FROM pg_temp.me();
+SET spotai.token = '';
+SELECT * FROM pg_temp.me();
 SET spotai.token = 'x';
 SELECT * FROM pg_temp.me();
 SELECT count(*) AS tenants FROM spotai.tenant;
