@@ -233,6 +233,31 @@ SELECT ok FROM spotai.audit_verify();
 SELECT object = :'ann' AS about_ann, subject_id IS NULL AS readable, convert_from(detail, 'UTF8')::jsonb -> 'data' ->> 'rows' AS rows,
        position('blue' IN convert_from(detail, 'UTF8')) + position('Ann' IN convert_from(detail, 'UTF8')) AS personal
 FROM spotai.audit_entry WHERE action = 'privacy.erase' AND tenant_id = spotai.current_tenant();
+-- code of others that the operator happens to run may not what the operator may
+CREATE FUNCTION regress_shop.trap() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$ SELECT spotai.subject_erase(gen_random_uuid()) $$;
+ALTER FUNCTION regress_shop.trap() OWNER TO regress_spotai_app;
+GRANT spotai_user TO regress_spotai_app;
+SELECT code, message FROM pg_temp.failure('SELECT regress_shop.trap()');
+-- nor does anybody become the owner of a table by a helper that was granted by mistake
+GRANT USAGE ON SCHEMA _spotai TO regress_spotai_app;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _spotai TO regress_spotai_app;
+SET ROLE regress_spotai_app;
+SELECT code, message FROM pg_temp.failure('SELECT _spotai.as_table_owner(''pg_catalog.pg_authid'', ''SELECT to_jsonb(current_user)'', NULL)');
+SELECT _spotai.as_table_owner('regress_shop.play', 'SELECT to_jsonb(current_user)', NULL);
+SELECT f.code FROM unnest(ARRAY['subject_erase(gen_random_uuid())', 'subject_export(gen_random_uuid())', 'hold_place(gen_random_uuid(), ''r'')', 'purge(''0'')']) call,
+       LATERAL pg_temp.failure('SELECT _spotai.' || call) f;
+RESET ROLE;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA _spotai FROM regress_spotai_app;
+REVOKE USAGE ON SCHEMA _spotai FROM regress_spotai_app;
+REVOKE spotai_user FROM regress_spotai_app;
+-- an audited table whose owner's triggers do not know the operator
+BEGIN;
+SELECT spotai.audit_enable('regress_shop.play', subject_column => 'listener');
+SELECT f.* FROM pg_temp.failure(format('SELECT spotai.subject_erase(%L)', :'bob'::text)) f;
+GRANT spotai_admin TO regress_spotai_app;
+SELECT e ->> 'rows' AS rows, e ->> 'audit_keys' AS keys FROM spotai.subject_erase(:'bob') e;
+SELECT count(*) AS keys FROM spotai.subject_key WHERE subject_id = :'bob';
+ROLLBACK;
 -- again: nothing
 SELECT e ->> 'rows' AS rows, e ->> 'audit_keys' AS keys, e ->> 'consents_withdrawn' AS withdrawn FROM spotai.subject_erase(:'ann') e;
 SELECT e ->> 'rows' AS rows, e ->> 'audit_keys' AS keys FROM spotai.subject_erase(:'nobody') e;
