@@ -297,6 +297,18 @@ CALL spotai.run_jobs();
 SELECT state, error FROM spotai.job WHERE id = :'job';
 SELECT song FROM regress_shop.play ORDER BY at;
 SELECT spotai.retention_drop('regress_shop.play') AS done, spotai.retention_drop('regress_shop.play') AS again, spotai.retention_drop(NULL) AS of_null;
+-- a policy is the tenant's, and so is its job
+INSERT INTO regress_shop.play VALUES (:'acme', gen_random_uuid(), 'acme''s', '2026-01-01'), ('00000000-0000-0000-0000-000000000001', gen_random_uuid(), 'ours', '2026-01-01');
+BEGIN;
+SELECT set_config('spotai.token', :'root_token', true) IS NOT NULL AS acme;
+SELECT spotai.retention_set('regress_shop.play', '1 day', 'at');
+SELECT spotai.submit('retention') AS job \gset
+SELECT spotai.retention_drop('spotai.login_attempt') AS of_others;
+COMMIT;
+CALL spotai.run_jobs();
+SELECT state, result FROM spotai.job WHERE id = :'job';
+SELECT song FROM regress_shop.play ORDER BY at;
+DELETE FROM regress_shop.play WHERE song = 'ours';
 -- a policy for a table that is not registered any more removes nothing
 SELECT spotai.retention_set('regress_shop.play', '0', 'at');
 SELECT spotai.unregister_personal_data('regress_shop.play') AS done;
@@ -329,6 +341,14 @@ SELECT name FROM spotai.principal WHERE name IN ('carl', 'dora');
 UPDATE spotai.track SET deleted_at = now() - interval '1 s' WHERE id = :'shared';
 SELECT * FROM spotai.purge('0');
 SELECT count(*) AS originals FROM spotai.audio;
+-- who has the permission may erase himself, and is gone from the next transaction on
+SELECT spotai.create_principal('hugo') AS hugo, spotai.create_role('self-eraser', '{privacy:write,privacy:read}') IS NOT NULL AS role \gset
+SELECT spotai.grant_role(:'hugo', 'self-eraser'), set_config('regress.token', spotai.issue_token(:'hugo'), false) IS NOT NULL AS token;
+SELECT spotai.login(current_setting('regress.token')) = :'hugo' AS hugo;
+SELECT e ->> 'rows' AS rows FROM spotai.subject_erase(:'hugo') e;
+SELECT spotai.current_principal() IS NULL AS nobody, spotai.current_tenant() IS NULL AS of_no_tenant;
+SELECT code, message FROM pg_temp.failure(format('SELECT spotai.subject_export(%L)', :'hugo'::text));
+SELECT spotai.logout();
 -- a foreign key of the user's keeps a row, and does not stop the others
 CREATE TABLE regress_shop.keeps (tenant_id uuid, who uuid, FOREIGN KEY (tenant_id, who) REFERENCES spotai.principal (tenant_id, id));
 SELECT spotai.create_principal('emil') AS emil, spotai.create_principal('fred') AS fred \gset

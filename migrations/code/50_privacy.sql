@@ -674,7 +674,7 @@ LANGUAGE sql STABLE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
           WHERE p.erase IN ('delete', 'anonymise', 'key') AND p.relation <> 'spotai.audit_entry'
           UNION ALL
           -- the values that ANALYZE remembered before
-          VALUES (1, 'pg_catalog.pg_statistic')) x
+          VALUES (1, 'pg_catalog.pg_statistic'), (1, 'pg_catalog.pg_statistic_ext_data')) x
     ORDER BY last, named COLLATE "C"
 $$;
 COMMENT ON FUNCTION spotai.erase_cleanup() IS

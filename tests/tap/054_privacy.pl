@@ -111,6 +111,7 @@ one("
 	ALTER TABLE shop.play ALTER COLUMN letter SET STORAGE EXTERNAL;
 	CREATE INDEX ON shop.play (song);
 	CREATE TABLE shop.customer (tenant_id uuid NOT NULL, id uuid PRIMARY KEY, email text NOT NULL UNIQUE, city text);
+	CREATE STATISTICS shop.pairs (mcv) ON email, city FROM shop.customer;
 	SELECT spotai.register_personal_data('shop.play', 'listener');
 	SELECT spotai.register_personal_data('shop.customer', 'id', 'anonymise', '{email,city}');
 	SELECT spotai.audit_enable('shop.customer', subject_column => 'id');
@@ -127,6 +128,8 @@ one("
 	INSERT INTO shop.play SELECT spotai.current_tenant(), id, mark || ' song', repeat(mark || ' ', 1000) FROM public.person;
 	INSERT INTO shop.customer SELECT spotai.current_tenant(), id, mark || '\@example.org', mark || 'ville' FROM public.person;
 	UPDATE shop.customer SET city = city || ' upon Tyne';
+	INSERT INTO shop.play SELECT p.* FROM shop.play p, generate_series(1, 2);
+	ALTER TABLE shop.customer ALTER email SET STATISTICS 10000, ALTER city SET STATISTICS 10000;
 	ALTER TABLE public.person DROP COLUMN mark;
 	VACUUM FULL public.person;
 	SELECT spotai.audit_seal();
