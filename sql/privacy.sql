@@ -34,6 +34,12 @@ CREATE FUNCTION pg_temp.forgotten() RETURNS TABLE (what text, object text) LANGU
       AND NOT EXISTS (SELECT FROM _spotai.built_in_table() b
                       WHERE b.relation = 'spotai.' || c.relname AND b.subject_column = a.attname AND b.erase <> 'none')
     UNION ALL
+    -- what is deleted softly is purged
+    SELECT 'spotai.purge() does not know it', c.oid::regclass::text
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'deleted_at' AND NOT a.attisdropped
+    WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      AND c.relname NOT IN ('track', 'principal', 'tenant')
+    UNION ALL
     -- what is in the registry exists
     SELECT 'no such table', b.relation FROM _spotai.built_in_table() b WHERE to_regclass(b.relation) IS NULL
     UNION ALL
@@ -62,7 +68,7 @@ SELECT * FROM pg_temp.forgotten();
 SELECT count(*) >= 35 AS some_tables FROM _spotai.built_in_table();
 -- each of these can fail
 BEGIN;
-CREATE TABLE spotai.forgotten (tenant_id uuid, subject_id uuid, fan uuid,
+CREATE TABLE spotai.forgotten (tenant_id uuid, subject_id uuid, fan uuid, deleted_at timestamptz,
                                FOREIGN KEY (tenant_id, fan) REFERENCES spotai.principal (tenant_id, id));
 ALTER TABLE spotai.track ADD COLUMN uploaded_by_principal_id uuid;
 ALTER TABLE spotai.api_key RENAME COLUMN principal_id TO person_id;
