@@ -442,6 +442,16 @@ SELECT spotai.has_consent(spotai.current_principal(), 'mail') AS has;
 SELECT spotai.subject_export(spotai.current_principal()) -> 'tables' -> 'spotai.principal.id' -> 0 ->> 'name' AS name;
 SELECT code, message FROM pg_temp.failure('SELECT spotai.subject_erase(spotai.current_principal())');
 ROLLBACK;
+-- but a key that is limited to something else is not enough
+RESET ROLE;
+SELECT spotai.create_api_key('for stems', '{stems:read}', '1 day', :'plain') AS key \gset
+SET ROLE regress_spotai_app;
+BEGIN;
+SELECT set_config('spotai.token', :'key', true) IS NOT NULL AS plain;
+SELECT spotai.current_principal() = :'plain' AS plain;
+SELECT f.code, f.message FROM unnest(ARRAY['subject_export(spotai.current_principal())', 'consent_give(spotai.current_principal(), ''p'', ''v'')']) call,
+       LATERAL pg_temp.failure('SELECT spotai.' || call) f;
+ROLLBACK;
 -- the tables are for functions alone
 SELECT f.code FROM unnest(ARRAY['INSERT INTO spotai.consent_event (subject_id, purpose, event, text_version, occurred_at) VALUES (gen_random_uuid(), ''p'', ''given'', ''v'', now())',
     'UPDATE spotai.consent_event SET event = ''given''', 'DELETE FROM spotai.consent_event', 'DELETE FROM spotai.legal_hold',
