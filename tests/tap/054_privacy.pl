@@ -110,10 +110,10 @@ one("
 	CREATE TABLE shop.play (tenant_id uuid NOT NULL, listener uuid NOT NULL, song text, letter text);
 	ALTER TABLE shop.play ALTER COLUMN letter SET STORAGE EXTERNAL;
 	CREATE INDEX ON shop.play (song);
-	CREATE TABLE shop.customer (tenant_id uuid NOT NULL, id uuid PRIMARY KEY, email text NOT NULL UNIQUE, city text);
-	CREATE STATISTICS shop.pairs (mcv) ON email, city FROM shop.customer;
+	CREATE TABLE shop.customer (tenant_id uuid NOT NULL, id uuid PRIMARY KEY, email text NOT NULL UNIQUE, city text, region text, kind integer);
+	CREATE STATISTICS shop.pairs (mcv) ON region, kind FROM shop.customer;
 	SELECT spotai.register_personal_data('shop.play', 'listener');
-	SELECT spotai.register_personal_data('shop.customer', 'id', 'anonymise', '{email,city}');
+	SELECT spotai.register_personal_data('shop.customer', 'id', 'anonymise', '{email,city,region}');
 	SELECT spotai.audit_enable('shop.customer', subject_column => 'id');
 	SELECT spotai.create_role('listener', '{stems:read}');
 	CREATE TABLE public.person AS
@@ -126,10 +126,10 @@ one("
 	       spotai.hold_release(spotai.hold_place(id, mark)), spotai.totp_verify(id, '000000')
 	FROM public.person;
 	INSERT INTO shop.play SELECT spotai.current_tenant(), id, mark || ' song', repeat(mark || ' ', 1000) FROM public.person;
-	INSERT INTO shop.customer SELECT spotai.current_tenant(), id, mark || '\@example.org', mark || 'ville' FROM public.person;
+	INSERT INTO shop.customer SELECT spotai.current_tenant(), id, mark || '\@example.org', mark || 'ville',
+		regexp_replace(mark, '[0-9]*\$', 'shire'), 1 FROM public.person;
 	UPDATE shop.customer SET city = city || ' upon Tyne';
 	INSERT INTO shop.play SELECT p.* FROM shop.play p, generate_series(1, 2);
-	ALTER TABLE shop.customer ALTER email SET STATISTICS 10000, ALTER city SET STATISTICS 10000;
 	ALTER TABLE public.person DROP COLUMN mark;
 	VACUUM FULL public.person;
 	SELECT spotai.audit_seal();
