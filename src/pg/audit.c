@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -15,6 +16,7 @@
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/uuid.h"
 
@@ -55,6 +57,7 @@ sp_audit_init(void)
 	                           "tables.",
 	                           &sp_audit_skip, "", PGC_SUSET, 0, NULL, NULL, NULL);
 	sp_audit_later_init();
+	sp_audit_utility_init();
 }
 
 /* --- events ----------------------------------------------------------------------- */
@@ -80,6 +83,16 @@ bool
 sp_audit_is_written(const char *action)
 {
 	return !RecoveryInProgress() && !has_word(sp_audit_skip, action, strcspn(action, "."));
+}
+
+/* The extension, whose functions are needed, and the table that its step makes last. */
+bool
+sp_audit_is_there(void)
+{
+	Oid nsp = get_namespace_oid("spotai", true);
+
+	return OidIsValid(nsp) && OidIsValid(get_namespace_oid("_spotai", true)) &&
+	       OidIsValid(get_relname_relid("subject_key", nsp));
 }
 
 Datum
@@ -156,6 +169,22 @@ sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action
 
 	(void) write_event(sp_audit_writer_open(who), role, true, &what,
 	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
+}
+
+void
+sp_audit_event_by(const char *action, const char *object, const pg_uuid_t *tenant,
+                  const pg_uuid_t *principal, Datum detail)
+{
+	SpAuditText what = {.action = action, .object = object};
+	SpAuditWho who = {.has_tenant = tenant != NULL, .has_principal = principal != NULL};
+
+	if (!sp_audit_is_written(action))
+		return;
+	if (tenant != NULL)
+		who.tenant = *tenant;
+	if (principal != NULL)
+		who.principal = *principal;
+	(void) write_event(sp_audit_writer_open(&who), sp_audit_role(), true, &what, detail);
 }
 
 /* Arguments action, object, detail and subject. */
