@@ -162,6 +162,31 @@ sp_audit_event(const char *action, const char *object, Datum detail)
 }
 
 void
+sp_audit_event_id(const char *action, const pg_uuid_t *object)
+{
+	char text[SP_UUID_TEXT];
+
+	sp_uuid_print(object->data, text);
+	sp_audit_event(action, text, (Datum) 0);
+}
+
+void
+sp_audit_event_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, const char *action,
+                  const char *object, Datum detail)
+{
+	SpAuditText what = {.action = action, .object = object};
+	SpAuditWho who = {.has_tenant = tenant != NULL, .has_principal = principal != NULL};
+
+	if (!sp_audit_is_written(action))
+		return;
+	if (tenant != NULL)
+		who.tenant = *tenant;
+	if (principal != NULL)
+		who.principal = *principal;
+	(void) write_event(sp_audit_writer_open(&who), sp_audit_role(), true, &what, detail);
+}
+
+void
 sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
                      const char *object, int64 count)
 {

@@ -20,6 +20,7 @@
 #include "utils/timestamp.h"
 
 #include "core/jose/jws.h"
+#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/keys.h"
 #include "pg/seam.h"
@@ -328,5 +329,6 @@ spotai_rotate_signing_key(PG_FUNCTION_ARGS)
 	if (!find_signer(&who.tenant, &signer))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 		                errmsg("another session is rotating the signing key")));
+	sp_audit_event("key.rotate", signer.kid, (Datum) 0);
 	PG_RETURN_TEXT_P(cstring_to_text(signer.kid));
 }

@@ -18,8 +18,10 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/secrets.h"
@@ -34,6 +36,23 @@ static bool
 can_write(void)
 {
 	return !XactReadOnly && !RecoveryInProgress() && !IsInParallelMode();
+}
+
+/* The same in the audit log; a reason is one of ours, and names nobody. */
+static void
+record(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *principal, const char *reason)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	appendStringInfoString(&detail, "{\"reason\": ");
+	if (reason != NULL)
+		escape_json(&detail, reason);
+	else
+		appendStringInfoString(&detail, "null");
+	appendStringInfoChar(&detail, '}');
+	sp_audit_event_of(tenant, principal, reason == NULL ? "login.accept" : "login.refuse", kind,
+	                  sp_audit_detail("%s", detail.data));
 }
 
 void
@@ -52,6 +71,8 @@ sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *pri
 	char nulls[] = "    ";
 	SpAsOwner saved;
 
+	if (!IsInParallelMode())
+		record(kind, tenant, principal, reason);
 	if (!can_write())
 		return;
 	nulls[2] = principal ? ' ' : 'n';

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/secrets.h"
@@ -245,5 +246,7 @@ spotai_revoke_tokens(PG_FUNCTION_ARGS)
 	known = sp_pg_query(&tokens, args, NULL, false) == 1;
 	sp_pg_query(&families, args, NULL, false);
 	sp_identity_owner_end(&saved);
+	if (known)
+		sp_audit_event_id("key.revoke_tokens", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(known);
 }

@@ -16,6 +16,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -100,6 +101,7 @@ spotai_create_principal(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, nulls, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
+	sp_audit_event_id("principal.create", id);
 	PG_RETURN_UUID_P(id);
 }
 
@@ -119,6 +121,8 @@ spotai_deactivate_principal(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	done = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (done)
+		sp_audit_event_id("principal.deactivate", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);
 }
 
@@ -157,7 +161,18 @@ spotai_create_role(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, NULL, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
+	sp_audit_event("role.create", text_to_cstring(PG_GETARG_TEXT_PP(0)), (Datum) 0);
 	PG_RETURN_UUID_P(id);
+}
+
+/* What was given to whom, or taken: the role's name is of letters and digits. */
+static void
+record_member(const char *action, FunctionCallInfo fcinfo)
+{
+	char *principal = DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(0)));
+
+	sp_audit_event(action, principal,
+	               sp_audit_detail("{\"role\": \"%s\"}", text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* The id of a role of the tenant, and its permissions; raises 42704. */
@@ -207,6 +222,7 @@ spotai_grant_role(PG_FUNCTION_ARGS)
 	if (sp_pg_query(&q, args, NULL, false) != 1)
 		sp_identity_no_principal(PG_GETARG_UUID_P(0));
 	sp_identity_owner_end(&saved);
+	record_member("role.grant", fcinfo);
 	PG_RETURN_VOID();
 }
 
@@ -228,5 +244,7 @@ spotai_revoke_role(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	gone = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (gone)
+		record_member("role.revoke", fcinfo);
 	PG_RETURN_BOOL(gone);
 }
