@@ -162,17 +162,18 @@ sp_audit_event(const char *action, const char *object, Datum detail)
 }
 
 void
-sp_audit_event_id(const char *action, const pg_uuid_t *object)
+sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
+                     const char *object, int64 count)
 {
-	char text[SP_UUID_TEXT];
+	SpAuditText what = {.action = action, .object = object};
 
-	sp_uuid_print(object->data, text);
-	sp_audit_event(action, text, (Datum) 0);
+	(void) write_event(sp_audit_writer_open(who), role, true, &what,
+	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
 }
 
 void
-sp_audit_event_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, const char *action,
-                  const char *object, Datum detail)
+sp_audit_event_by(const char *action, const char *object, const pg_uuid_t *tenant,
+                  const pg_uuid_t *principal, Datum detail)
 {
 	SpAuditText what = {.action = action, .object = object};
 	SpAuditWho who = {.has_tenant = tenant != NULL, .has_principal = principal != NULL};
@@ -184,16 +185,6 @@ sp_audit_event_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, const cha
 	if (principal != NULL)
 		who.principal = *principal;
 	(void) write_event(sp_audit_writer_open(&who), sp_audit_role(), true, &what, detail);
-}
-
-void
-sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
-                     const char *object, int64 count)
-{
-	SpAuditText what = {.action = action, .object = object};
-
-	(void) write_event(sp_audit_writer_open(who), role, true, &what,
-	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
 }
 
 /* Arguments action, object, detail and subject. */

@@ -32,15 +32,9 @@ extern void sp_audit_event(const char *action, const char *object, Datum detail)
 extern void sp_audit_event_about(const char *action, const char *object, const pg_uuid_t *subject,
                                  Datum detail);
 
-/* The same with an identifier as its object, and without a detail. */
-extern void sp_audit_event_id(const char *action, const pg_uuid_t *object);
-
-/*
- * The same in another name than the session's: who logs in is not yet who the
- * session is.  tenant and principal may be NULL.
- */
-extern void sp_audit_event_of(const pg_uuid_t *tenant, const pg_uuid_t *principal,
-                              const char *action, const char *object, Datum detail);
+/* The same in the name of another than the session: tenant or principal NULL: nobody. */
+extern void sp_audit_event_by(const char *action, const char *object, const pg_uuid_t *tenant,
+                              const pg_uuid_t *principal, Datum detail);
 
 /* A detail, from the text of a JSON object of at most 1,023 bytes. */
 extern Datum sp_audit_detail(const char *format, ...) pg_attribute_printf(1, 2);

@@ -3,7 +3,7 @@
  *	  Logging in and out, and what is kept of it.
  *
  * A refused login raises an error, which takes back what its transaction wrote:
- * such a refusal is in the server's log, not in spotai.login_attempt.  The
+ * identity_refused.c writes it down afterwards.  The
  * statement, which may have the credential in it, is kept out of the log and of
  * pg_stat_activity (secrets_log.c); programs pass it as a parameter all the same.
  *
@@ -18,7 +18,6 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/json.h"
 #include "utils/memutils.h"
 
 #include "pg/audit.h"
@@ -38,23 +37,6 @@ can_write(void)
 	return !XactReadOnly && !RecoveryInProgress() && !IsInParallelMode();
 }
 
-/* The same in the audit log; a reason is one of ours, and names nobody. */
-static void
-record(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *principal, const char *reason)
-{
-	StringInfoData detail;
-
-	initStringInfo(&detail);
-	appendStringInfoString(&detail, "{\"reason\": ");
-	if (reason != NULL)
-		escape_json(&detail, reason);
-	else
-		appendStringInfoString(&detail, "null");
-	appendStringInfoChar(&detail, '}');
-	sp_audit_event_of(tenant, principal, reason == NULL ? "login.accept" : "login.refuse", kind,
-	                  sp_audit_detail("%s", detail.data));
-}
-
 void
 sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *principal,
                  const char *reason)
@@ -71,8 +53,6 @@ sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *pri
 	char nulls[] = "    ";
 	SpAsOwner saved;
 
-	if (!IsInParallelMode())
-		record(kind, tenant, principal, reason);
 	if (!can_write())
 		return;
 	nulls[2] = principal ? ' ' : 'n';
@@ -80,6 +60,21 @@ sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *pri
 	sp_identity_owner_begin(&saved);
 	sp_pg_query(&q, args, nulls, false);
 	sp_identity_owner_end(&saved);
+	sp_audit_event_by(reason ? "login.refused" : "login.accepted", kind, tenant, principal,
+	                  reason ? sp_audit_detail("{\"reason\": \"%s\"}", reason) : (Datum) 0);
+}
+
+void
+sp_identity_event(const char *action, const char *kind, const char *id)
+{
+	sp_audit_event(action, psprintf("%s/%s", kind, id), (Datum) 0);
+}
+
+void
+sp_identity_event_id(const char *action, const char *kind, const pg_uuid_t *id)
+{
+	sp_identity_event(action, kind,
+	                  DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))));
 }
 
 /* Once a minute is enough to see which keys are in use, and makes no hot row. */
@@ -110,8 +105,9 @@ set_credential(const char *credential)
 }
 
 static void
-refuse(const char *why)
+refuse(bool key, const char *why)
 {
+	sp_identity_refused(key ? "api_key" : "token", why);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 	                errmsg("login refused: %s", why)));
 }
@@ -130,10 +126,10 @@ login(const char *credential, bool key)
 	                               : "spotai.login(), statement withheld");
 	sp_pg_require_tables();
 	if (sp_identity_is_api_key(credential) != key)
-		refuse(key ? "this is no API key" : "this is no token");
+		refuse(key, key ? "this is no API key" : "this is no token");
 	MemoryContextSwitchTo(scratch);
 	if (!sp_identity_verify(credential, &found, &why))
-		refuse(why);
+		refuse(key, why);
 	sp_identity_note(key ? "api_key" : "token", &found.who.tenant, &found.who.principal, NULL);
 	if (key)
 		note_use(&found);

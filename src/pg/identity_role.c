@@ -16,7 +16,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
-#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -101,7 +100,7 @@ spotai_create_principal(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, nulls, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
-	sp_audit_event_id("principal.create", id);
+	sp_identity_event_id("principal.create", "principal", id);
 	PG_RETURN_UUID_P(id);
 }
 
@@ -122,7 +121,7 @@ spotai_deactivate_principal(PG_FUNCTION_ARGS)
 	done = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
 	if (done)
-		sp_audit_event_id("principal.deactivate", PG_GETARG_UUID_P(0));
+		sp_identity_event_id("principal.deactivate", "principal", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);
 }
 
@@ -161,18 +160,8 @@ spotai_create_role(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, NULL, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
-	sp_audit_event("role.create", text_to_cstring(PG_GETARG_TEXT_PP(0)), (Datum) 0);
+	sp_identity_event_id("role.create", "role", id);
 	PG_RETURN_UUID_P(id);
-}
-
-/* What was given to whom, or taken: the role's name is of letters and digits. */
-static void
-record_member(const char *action, FunctionCallInfo fcinfo)
-{
-	char *principal = DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(0)));
-
-	sp_audit_event(action, principal,
-	               sp_audit_detail("{\"role\": \"%s\"}", text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
 /* The id of a role of the tenant, and its permissions; raises 42704. */
@@ -200,6 +189,14 @@ find_role(const pg_uuid_t *tenant, Datum name, ArrayType **permissions)
 	return id;
 }
 
+static void
+note_member(const char *action, const pg_uuid_t *role, const pg_uuid_t *principal)
+{
+	char *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(role)));
+
+	sp_identity_event_id(action, psprintf("role/%s/principal", id), principal);
+}
+
 /* spotai.grant_role(principal uuid, role text) returns void */
 Datum
 spotai_grant_role(PG_FUNCTION_ARGS)
@@ -222,7 +219,7 @@ spotai_grant_role(PG_FUNCTION_ARGS)
 	if (sp_pg_query(&q, args, NULL, false) != 1)
 		sp_identity_no_principal(PG_GETARG_UUID_P(0));
 	sp_identity_owner_end(&saved);
-	record_member("role.grant", fcinfo);
+	note_member("role.grant", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }
 
@@ -245,6 +242,6 @@ spotai_revoke_role(PG_FUNCTION_ARGS)
 	gone = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
 	if (gone)
-		record_member("role.revoke", fcinfo);
+		note_member("role.revoke", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(gone);
 }

@@ -14,7 +14,6 @@
 #include "utils/jsonb.h"
 
 #include "core/jose/peek.h"
-#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -123,7 +122,7 @@ spotai_trust_issuer(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, NULL, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
-	sp_audit_event_id("issuer.trust", id);
+	sp_identity_event("issuer.trust", "issuer", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_UUID_P(id);
 }
 
@@ -132,25 +131,22 @@ Datum
 spotai_distrust_issuer(PG_FUNCTION_ARGS)
 {
 	static SpQuery q = {.text = "DELETE FROM spotai.trusted_issuer WHERE tenant_id = $1"
-	                            " AND issuer = $2 AND audience = $3 RETURNING id",
+	                            " AND issuer = $2 AND audience = $3",
 	                    .nargs = 3,
 	                    .types = {UUIDOID, TEXTOID, TEXTOID}};
 	SpIdentity who;
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	pg_uuid_t id;
 	SpAsOwner saved;
-	bool gone, isnull;
+	bool gone;
 
 	sp_pg_require_tables();
 	sp_identity_require_permission("identity:write");
 	who = sp_identity_require();
 	sp_identity_owner_begin(&saved);
 	gone = sp_pg_query(&q, args, NULL, false) == 1;
-	if (gone)
-		id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
 	if (gone)
-		sp_audit_event_id("issuer.distrust", &id);
+		sp_identity_event("issuer.distrust", "issuer", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_BOOL(gone);
 }
 
@@ -197,7 +193,7 @@ spotai_create_tenant(PG_FUNCTION_ARGS)
 		elog(ERROR, "spotai.create_tenant() is declared wrongly");
 	sp_identity_check_name(PG_GETARG_TEXT_PP(0), "a tenant");
 	insert_tenant(PG_GETARG_DATUM(0), &values[0], &values[1]);
-	sp_audit_event_id("tenant.create", DatumGetUUIDP(values[0]));
+	sp_identity_event_id("tenant.create", "tenant", DatumGetUUIDP(values[0]));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls)));
 }
 
@@ -219,6 +215,6 @@ spotai_deactivate_tenant(PG_FUNCTION_ARGS)
 	done = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
 	if (done)
-		sp_audit_event_id("tenant.deactivate", PG_GETARG_UUID_P(0));
+		sp_identity_event_id("tenant.deactivate", "tenant", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);
 }
