@@ -160,11 +160,13 @@ ROLLBACK;
 SELECT * FROM pg_temp.me();
 -- DISCARD ALL and RESET log out; the value is not shown
 SELECT spotai.login(:'ann_token') = :'ann' AS logged_in;
-SELECT code, message FROM pg_temp.failure('SHOW spotai.token');
+SHOW spotai.token;
 RESET spotai.token;
 SELECT * FROM pg_temp.me();
 -- a bad one is nobody, also in a role that needs none
 SET ROLE regress_spotai_boss;
+SELECT * FROM pg_temp.me();
+SET spotai.token = '';
 SELECT * FROM pg_temp.me();
 SET spotai.token = 'x';
 SELECT * FROM pg_temp.me();
@@ -328,6 +330,13 @@ SELECT code, message FROM pg_temp.failure($$ SELECT spotai.create_api_key('x', '
 SELECT spotai.create_api_key('less', '{}', '1 day') ~ '^spk_' AS made;
 SELECT spotai.login_api_key(:'robot_key') = :'robot' AS robot;
 SELECT p, spotai.has_permission(p) FROM unnest(ARRAY['stems:read', 'stems:write', 'identity:write']) p;
+-- with a token it has what its roles say, and no more
+RESET ROLE;
+SELECT spotai.logout();
+SELECT spotai.issue_token(:'robot') AS robot_token \gset
+SET ROLE regress_spotai_app;
+SELECT spotai.login(:'robot_token') = :'robot' AS robot;
+SELECT p, spotai.has_permission(p) FROM unnest(ARRAY['stems:read', 'stems:write']) p;
 -- of a person, what its roles say as well
 SELECT spotai.login_api_key(:'ann_key') = :'ann' AS ann;
 SELECT p, spotai.has_permission(p) FROM unnest(ARRAY['stems:read', 'stems:write']) p;

@@ -48,6 +48,9 @@ accepted(SpStatus st, const SpJwtError *reason, const char **why)
 	return false;
 }
 
+/* Why a credential that is in order is refused. */
+#define NOBODY "nobody is known by it"
+
 /* Names that the tables cannot hold are nobody's there. */
 static bool
 is_storable(const char *utf8, size_t length)
@@ -140,7 +143,7 @@ take_principal(uint64 rows, SpSession *out, const char **why)
 
 	if (rows != 1)
 	{
-		*why = "nobody is known by it";
+		*why = NOBODY;
 		return false;
 	}
 	out->who.known = true;
@@ -255,7 +258,7 @@ find_their_principal(const pg_uuid_t *tenant, const char *issuer, const SpClaims
 
 	if (subject == NULL || !is_storable(subject, length))
 	{
-		*why = sp_jwt_error_text(SP_JWT_MISSING_CLAIM);
+		*why = subject ? NOBODY : sp_jwt_error_text(SP_JWT_MISSING_CLAIM);
 		return false;
 	}
 	args[0] = UUIDPGetDatum(tenant);

@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep time);
 
 my $preload = join ',', 'spotai', grep { -e config('pkglibdir') . "/$_.so" } qw(auto_explain pg_stat_statements);
 my $node = PostgreSQL::Test::Cluster->new('identity');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', "
 shared_preload_libraries = '$preload'
 max_worker_processes = 16
@@ -39,6 +39,9 @@ install_spotai($node);
 sub config { my ($what) = @_; chomp(my $dir = `"$ENV{PG_CONFIG}" --$what`); return $dir; }
 sub one { return $node->safe_psql('postgres', $_[0]); }
 
+# Which of the servers sessions are on.
+my $server = $node;
+
 # A session of the application: its lines, errors as "ERROR: SQLSTATE".
 sub app
 {
@@ -46,7 +49,7 @@ sub app
 	my ($out, $said) = ('', '');
 
 	$script = "\\set QUIET on\n\\set VERBOSITY sqlstate\n\\pset format unaligned\n\\pset tuples_only on\n" . $script;
-	IPC::Run::run([ 'psql', '-Xq', '-d', $node->connstr('postgres') . " user=" . ($role // 'app') . ($host ? " host=$host" : '') ], '<', \$script, '>', \$out, '2>&1')
+	IPC::Run::run([ 'psql', '-Xq', '-d', $server->connstr('postgres') . " user=" . ($role // 'app') . ($host ? " host=$host" : '') ], '<', \$script, '>', \$out, '2>&1')
 		or $said = "psql failed\n";
 	chomp $out;
 	return $out . $said;
@@ -290,6 +293,29 @@ one('CREATE TABLE issued (token text)');
 race("INSERT INTO issued SELECT spotai.issue_token('$new_root');", 5);
 is(one("SELECT count(*), count(*) FILTER (WHERE retired_at IS NULL) FROM spotai.signing_key WHERE tenant_id = '$new'"), '1|1', 'sessions that need the first key at once make one');
 is(one("SELECT count(spotai.login(token)) FROM issued"), '40', 'and what they signed is good');
+
+# --- a standby: who logs in there is who he is, and nothing is written down ----------------
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->append_conf('postgresql.conf', "listen_addresses = ''\n");
+$standby->start;
+$server = $standby;
+my $before = one('SELECT count(*) FROM spotai.login_attempt');
+my $again = one("SELECT spotai.create_api_key('standby', '{}', '1 day', '$root')");
+my $principal = one("SELECT spotai.issue_token('$ann', '1 hour')");
+$node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
+is(app("SELECT spotai.login('$principal') IS NOT NULL;\n${who}SELECT spotai.login_api_key('$again') IS NOT NULL;\n${who}BEGIN; SET LOCAL spotai.token = '$b';\n${who}COMMIT;\nSELECT spotai.login('x$b');"),
+	"t\nacme|ann\nt\nacme|root of acme\nbolt|root of bolt\nERROR:  28000", 'tokens and keys are good on a standby');
+is(app("SET spotai.token = '$a';\nSELECT spotai.create_principal('late');"), 'ERROR:  25006', 'which cannot make principals');
+one("UPDATE spotai.principal SET deleted_at = now() WHERE id = '$ann'");
+$node->wait_for_catchup($standby, 'replay', $node->lsn('flush'));
+is(app("SELECT spotai.login('$principal');"), 'ERROR:  28000', 'and learns who is gone');
+is(one('SELECT count(*) FROM spotai.login_attempt'), $before, 'its logins are not written down');
+one("UPDATE spotai.principal SET deleted_at = NULL WHERE id = '$ann'");
+$standby->stop;
+$server = $node;
 
 # --- odd strings in every text argument ------------------------------------------------
 
