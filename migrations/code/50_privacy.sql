@@ -1,4 +1,8 @@
--- privacy: consent, export, erasure, legal holds, retention, purging
+-- privacy: consent, export, erasure, legal holds
+--
+-- What sessions may call is in schema spotai and in C (src/pg/privacy.c): it
+-- asks for the permission in the caller's name, then runs the function of the
+-- same name in _spotai with the privileges of the tables' owner.
 
 -- ---- which tables hold personal data: the one place
 
@@ -131,28 +135,6 @@ AS 'MODULE_PATHNAME', 'spotai_may_give_away';
 COMMENT ON FUNCTION _spotai.may_give_away(regclass) IS
 'whether the role of the session owns a table, or has all rights of its owner';
 
-CREATE FUNCTION _spotai.privacy_permission(permission text) RETURNS void
-LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED
-SET search_path = pg_catalog, pg_temp
-AS 'MODULE_PATHNAME', 'spotai_privacy_permission';
-COMMENT ON FUNCTION _spotai.privacy_permission(text) IS
-'raises 42501 unless spotai.has_permission()';
-
-CREATE FUNCTION _spotai.require_operator() RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    PERFORM _spotai.privacy_permission('privacy:write');
-    IF spotai.current_principal() IS NOT NULL THEN
-        RAISE EXCEPTION USING
-            ERRCODE = 'insufficient_privilege',
-            MESSAGE = 'only the operator of the database may say which tables hold personal data',
-            HINT = 'The operator is a member of spotai_admin who has no credential in spotai.token.';
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION _spotai.require_operator() IS
-'raises 42501 for anybody but the operator of the database';
-
 CREATE FUNCTION _spotai.uuid_column(relation regclass, "column" name) RETURNS boolean
 LANGUAGE sql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp AS $$
@@ -162,19 +144,17 @@ $$;
 COMMENT ON FUNCTION _spotai.uuid_column(regclass, name) IS
 'whether a table has a column of that name and of type uuid';
 
-CREATE FUNCTION spotai.register_personal_data(
-    relation regclass, subject_column name, erase text DEFAULT 'delete', columns name[] DEFAULT NULL,
-    exported name[] DEFAULT NULL, tenant_column name DEFAULT 'tenant_id')
+CREATE FUNCTION _spotai.register_personal_data(
+    relation regclass, subject_column name, erase text, columns name[],
+    exported name[], tenant_column name)
 RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     kind "char" := (SELECT c.relkind FROM pg_class c WHERE c.oid = relation AND c.relpersistence <> 't');
     place text := (SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = relation);
     problem text;
     code text := 'invalid_parameter_value';
 BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.require_operator();
     IF relation IS NULL OR subject_column IS NULL OR erase IS NULL THEN
         problem := 'a table, its column for the person, and what to do with rows are needed';
         code := 'null_value_not_allowed';
@@ -226,6 +206,16 @@ BEGIN
                          jsonb_build_object('subject_column', subject_column, 'erase', erase, 'columns', columns));
 END
 $$;
+COMMENT ON FUNCTION _spotai.register_personal_data(regclass, name, text, name[], name[], name) IS
+'what spotai.register_personal_data() does once it is allowed';
+
+CREATE FUNCTION spotai.register_personal_data(
+    relation regclass, subject_column name, erase text DEFAULT 'delete', columns name[] DEFAULT NULL,
+    exported name[] DEFAULT NULL, tenant_column name DEFAULT 'tenant_id')
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.register_personal_data(regclass, name, text, name[], name[], name) IS
 'lets exports and erasures know a table of one''s own: subject_column says whose a row is, and tenant_column of which tenant; null there: all rows are the session''s tenant''s. An erasure deletes the person''s rows, or, with anonymise, blanks the columns. exported: what an export shows, by default everything. Registering again replaces. For the operator who owns the table: 42501. 42703 for columns that are missing or no uuid, 42809 for what is no table, 22023 for what can not be done';
 
@@ -240,12 +230,11 @@ $$;
 COMMENT ON FUNCTION _spotai.table_name(text) IS
 'name of a table as it is registered, also of one that is dropped';
 
-CREATE FUNCTION spotai.unregister_personal_data(relation text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.unregister_personal_data(relation text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     named text := _spotai.table_name(relation);
 BEGIN
-    PERFORM _spotai.require_operator();
     DELETE FROM spotai.personal_data p WHERE p.relation = named;
     IF FOUND THEN
         PERFORM spotai.audit('privacy.unregister', named);
@@ -254,10 +243,17 @@ BEGIN
     RETURN false;
 END
 $$;
+COMMENT ON FUNCTION _spotai.unregister_personal_data(text) IS
+'what spotai.unregister_personal_data() does once it is allowed';
+
+CREATE FUNCTION spotai.unregister_personal_data(relation text) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.unregister_personal_data(text) IS
 'ends spotai.register_personal_data(), also for a table that is dropped; false when it was not registered. For the operator alone: 42501';
 
--- ---- who may, and who waits for whom
+-- ---- who waits for whom
 
 CREATE FUNCTION _spotai.check_text(what text, value text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -275,25 +271,13 @@ COMMENT ON FUNCTION _spotai.check_text(text, text) IS
 CREATE FUNCTION _spotai.check_subject(subject uuid) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM _spotai.require_tables();
     IF subject IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the subject must not be null';
     END IF;
 END
 $$;
 COMMENT ON FUNCTION _spotai.check_subject(uuid) IS
-'raises 22004 for null, and as _spotai.require_tables()';
-
-CREATE FUNCTION _spotai.require_self(subject uuid, permission text) RETURNS void
-LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
-BEGIN
-    IF subject IS DISTINCT FROM spotai.current_principal() THEN
-        PERFORM _spotai.privacy_permission(permission);
-    END IF;
-END
-$$;
-COMMENT ON FUNCTION _spotai.require_self(uuid, text) IS
-'raises 42501 unless the person is the one who has logged in, or the session has the permission';
+'raises 22004 for null';
 
 -- Holds and what removes rows wait for each other; two removals do not.  Always
 -- taken before the lock of a person, so nobody waits in a circle.
@@ -354,13 +338,12 @@ $$;
 COMMENT ON FUNCTION _spotai.consent_add(uuid, text, text, text, jsonb) IS
 'adds an event to the consent ledger; the caller has the lock of the person';
 
-CREATE FUNCTION spotai.consent_give(subject uuid, purpose text, text_version text, evidence jsonb DEFAULT NULL) RETURNS uuid
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.consent_give(subject uuid, purpose text, text_version text, evidence jsonb) RETURNS uuid
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made uuid;
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.require_self(subject, 'privacy:write');
     PERFORM _spotai.check_text('the purpose', purpose);
     PERFORM _spotai.check_text('the version of the text', text_version);
     PERFORM _spotai.lock_subject(subject);
@@ -370,16 +353,22 @@ BEGIN
     RETURN made;
 END
 $$;
+COMMENT ON FUNCTION _spotai.consent_give(uuid, text, text, jsonb) IS
+'what spotai.consent_give() does once it is allowed';
+
+CREATE FUNCTION spotai.consent_give(subject uuid, purpose text, text_version text, evidence jsonb DEFAULT NULL) RETURNS uuid
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.consent_give(uuid, text, text, jsonb) IS
 'records in the ledger that a person has agreed to a purpose, in the words of a version of the text, and answers the event''s id. evidence is how it is known; an erasure removes it. For oneself, or with privacy:write. 22004 for nulls, 22023 for texts that have not 1 to 255 bytes, 42501 without the permission';
 
-CREATE FUNCTION spotai.consent_withdraw(subject uuid, purpose text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.consent_withdraw(subject uuid, purpose text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made uuid;
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.require_self(subject, 'privacy:write');
     PERFORM _spotai.check_text('the purpose', purpose);
     PERFORM _spotai.lock_subject(subject);
     IF NOT _spotai.consent(spotai.current_tenant(), subject, purpose) THEN
@@ -390,20 +379,34 @@ BEGIN
     RETURN true;
 END
 $$;
+COMMENT ON FUNCTION _spotai.consent_withdraw(uuid, text) IS
+'what spotai.consent_withdraw() does once it is allowed';
+
+CREATE FUNCTION spotai.consent_withdraw(subject uuid, purpose text) RETURNS boolean
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.consent_withdraw(uuid, text) IS
 'records in the ledger that a person does not agree any more; false when there was no consent. For oneself, or with privacy:write. Raises as spotai.consent_give()';
 
-CREATE FUNCTION spotai.has_consent(subject uuid, purpose text) RETURNS boolean
-LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.has_consent(subject uuid, purpose text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RETURN _spotai.consent(spotai.current_tenant(), subject, purpose);
 END
 $$;
+COMMENT ON FUNCTION _spotai.has_consent(uuid, text) IS
+'what spotai.has_consent() does once it is allowed';
+
+CREATE FUNCTION spotai.has_consent(subject uuid, purpose text) RETURNS boolean
+LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.has_consent(uuid, text) IS
 'whether a person agrees to a purpose now, in the session''s tenant; false for nulls, for unknown persons and for sessions of no tenant';
 
 CREATE FUNCTION _spotai.require_consent(subject uuid, purpose text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF current_setting('spotai.require_consent')::boolean AND NOT spotai.has_consent(subject, purpose) THEN
         RAISE EXCEPTION USING
@@ -426,13 +429,12 @@ $$;
 COMMENT ON FUNCTION _spotai.held(uuid) IS
 'persons of a tenant whose data is under a legal hold';
 
-CREATE FUNCTION spotai.hold_place(subject uuid, reason text) RETURNS uuid
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.hold_place(subject uuid, reason text) RETURNS uuid
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     made uuid := gen_random_uuid();
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.privacy_permission('privacy:hold');
     IF reason IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the reason must not be null';
     ELSIF reason = '' OR octet_length(reason) > 8192 THEN
@@ -446,16 +448,21 @@ BEGIN
     RETURN made;
 END
 $$;
+COMMENT ON FUNCTION _spotai.hold_place(uuid, text) IS
+'what spotai.hold_place() does once it is allowed';
+
+CREATE FUNCTION spotai.hold_place(subject uuid, reason text) RETURNS uuid
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.hold_place(uuid, text) IS
 'places a legal hold on a person''s data and answers its id: until it is released, erasure is refused, and retention and purging pass the person''s rows over. Waits for removals that are under way. Needs privacy:hold. 22004 for nulls, 22023 for a reason that has not 1 to 8192 bytes, 25001 in REPEATABLE READ and SERIALIZABLE';
 
-CREATE FUNCTION spotai.hold_release(hold uuid) RETURNS boolean
-LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.hold_release(hold uuid) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     held_one uuid;
 BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.privacy_permission('privacy:hold');
     UPDATE spotai.legal_hold h SET released_at = clock_timestamp(), released_by_principal_id = spotai.current_principal()
     WHERE h.tenant_id = spotai.current_tenant() AND h.id = hold AND h.released_at IS NULL
     RETURNING h.subject_id INTO held_one;
@@ -466,6 +473,13 @@ BEGIN
     RETURN true;
 END
 $$;
+COMMENT ON FUNCTION _spotai.hold_release(uuid) IS
+'what spotai.hold_release() does once it is allowed';
+
+CREATE FUNCTION spotai.hold_release(hold uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.hold_release(uuid) IS
 'ends a legal hold; its row stays. False when there is none of that id in force. Needs privacy:hold';
 
@@ -513,8 +527,8 @@ COMMENT ON FUNCTION _spotai.export_audit(uuid, uuid) IS
 'entries of the audit log about a person, their details decrypted';
 
 -- The settings make the text of every value, and so its hash, the same in all sessions.
-CREATE FUNCTION spotai.subject_export(subject uuid) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+CREATE FUNCTION _spotai.subject_export(subject uuid) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET intervalstyle = 'iso_8601' SET bytea_output = 'hex' SET extra_float_digits = 1
 AS $$
@@ -528,7 +542,6 @@ DECLARE
     lines text := format(E'spotai subject export 1\n%s\n%s\n', of_tenant, subject);
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.require_self(subject, 'privacy:read');
     FOR t IN
         SELECT p.*, format('%s.%I', p.relation, p.subject_column) AS name FROM _spotai.personal_table(subject) p
         WHERE (p.exported IS NOT NULL OR p.rank < 0) AND coalesce(p.fixed_tenant, of_tenant) = of_tenant
@@ -551,6 +564,13 @@ BEGIN
         'manifest', jsonb_build_object('format', 'spotai subject export 1', 'tables', counts, 'lines', lines, 'sha256', digest));
 END
 $$;
+COMMENT ON FUNCTION _spotai.subject_export(uuid) IS
+'what spotai.subject_export() does once it is allowed';
+
+CREATE FUNCTION spotai.subject_export(subject uuid) RETURNS jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.subject_export(uuid) IS
 'all that the tenant has about a person: rows of every table that is registered as personal, details of the audit log decrypted, never a hash or a sealed value; with a manifest of counts and SHA-256, the same as long as the rows are. Writes to the audit log, so the next export has one entry more where a person exports their own. For oneself, or with privacy:read: 42501. Empty for persons that are unknown in the tenant. 22004 for null, 55000 without the key-encryption key, or when a registered table is gone';
 
@@ -595,8 +615,8 @@ $$;
 COMMENT ON FUNCTION _spotai.check_no_hold(uuid, uuid) IS
 'raises 55000 when a person''s data is under a legal hold';
 
-CREATE FUNCTION spotai.subject_erase(subject uuid) RETURNS jsonb
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.subject_erase(subject uuid) RETURNS jsonb
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_tenant uuid := spotai.current_tenant();
     withdrawn bigint := 0;
@@ -608,7 +628,6 @@ DECLARE
     t record;
 BEGIN
     PERFORM _spotai.check_subject(subject);
-    PERFORM _spotai.privacy_permission('privacy:write');
     PERFORM _spotai.lock_holds(false);
     PERFORM _spotai.lock_subject(subject);
     PERFORM _spotai.check_no_hold(of_tenant, subject);
@@ -638,6 +657,13 @@ BEGIN
     RETURN jsonb_build_object('subject', subject) || result;
 END
 $$;
+COMMENT ON FUNCTION _spotai.subject_erase(uuid) IS
+'what spotai.subject_erase() does once it is allowed';
+
+CREATE FUNCTION spotai.subject_erase(subject uuid) RETURNS jsonb
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.subject_erase(uuid) IS
 'removes or anonymises all rows about a person in every table that is registered as personal, withdraws their consents, and destroys the key of what the audit log has about them, of which every proof still holds; answers what was done. Again: nothing is left to do, and nothing happens. The id stays where it is needed, and names nobody. Afterwards run what spotai.erase_cleanup() answers: until then the bytes are in the files. Needs privacy:write. 55000 under a legal hold, or when a registered table is gone; 25001 in REPEATABLE READ and SERIALIZABLE; 22004 for null';
 

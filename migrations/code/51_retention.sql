@@ -39,13 +39,11 @@ $$;
 COMMENT ON FUNCTION _spotai.retention_column(regclass, name) IS
 'the column that says how old a row of a table is; raises 0A000 for tables of the extension whose rows do not go by age, 22023 for tables that are not registered, 42703 when there is no such column';
 
-CREATE FUNCTION spotai.retention_set(relation regclass, keep interval, time_column name DEFAULT NULL) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.retention_set(relation regclass, keep interval, time_column name) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     chosen name;
 BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.privacy_permission('privacy:write');
     IF relation IS NULL OR keep IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'a table and a time are needed';
     ELSIF keep < '0' OR keep > '1000 years' THEN
@@ -62,16 +60,21 @@ BEGIN
                          jsonb_build_object('keep', keep, 'time_column', chosen));
 END
 $$;
+COMMENT ON FUNCTION _spotai.retention_set(regclass, interval, name) IS
+'what spotai.retention_set() does once it is allowed';
+
+CREATE FUNCTION spotai.retention_set(relation regclass, keep interval, time_column name DEFAULT NULL) RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.retention_set(regclass, interval, name) IS
 'from now on spotai.retention_run(), and jobs of the kind retention, remove the tenant''s rows of a table that are older than keep, but for those of persons under a legal hold. time_column says how old a row is; by default it is occurred_at or created_at. For tables of spotai.register_personal_data(), and of the extension''s for refresh_token, login_attempt and rate_limit_bucket. Needs privacy:write. Replaces what was set before. 0A000 for other tables of the extension, 22023 for tables that are not registered, 42703 without such a column';
 
-CREATE FUNCTION spotai.retention_drop(relation text) RETURNS boolean
-LANGUAGE plpgsql VOLATILE STRICT SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.retention_drop(relation text) RETURNS boolean
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     named text := _spotai.table_name(relation);
 BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.privacy_permission('privacy:write');
     DELETE FROM spotai.retention_policy p WHERE p.tenant_id = spotai.current_tenant() AND p.relation = named;
     IF FOUND THEN
         PERFORM spotai.audit('privacy.retention_drop', named);
@@ -80,6 +83,13 @@ BEGIN
     RETURN false;
 END
 $$;
+COMMENT ON FUNCTION _spotai.retention_drop(text) IS
+'what spotai.retention_drop() does once it is allowed';
+
+CREATE FUNCTION spotai.retention_drop(relation text) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.retention_drop(text) IS
 'ends spotai.retention_set(), also for a table that is dropped; false when nothing was set. Needs privacy:write';
 
@@ -125,7 +135,7 @@ COMMENT ON FUNCTION _spotai.retention_batch(uuid, text, name, interval, bigint) 
 'removes up to a number of rows of a table and a tenant that are older than a time, and of nobody under a legal hold; how many';
 
 CREATE FUNCTION _spotai.retention_step(batch bigint) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_tenant uuid := spotai.current_tenant();
     removed bigint;
@@ -146,14 +156,12 @@ $$;
 COMMENT ON FUNCTION _spotai.retention_step(bigint) IS
 'carries out the retention policies of the session''s tenant, up to a number of rows of one table; how many, 0 when nothing is left';
 
-CREATE FUNCTION spotai.retention_run(batch integer DEFAULT 10000) RETURNS bigint
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.retention_run(batch integer) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     removed bigint;
     total bigint := 0;
 BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.privacy_permission('privacy:write');
     IF batch IS NULL OR batch < 1 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'a batch has at least one row';
     END IF;
@@ -165,6 +173,13 @@ BEGIN
     RETURN total;
 END
 $$;
+COMMENT ON FUNCTION _spotai.retention_run(integer) IS
+'what spotai.retention_run() does once it is allowed';
+
+CREATE FUNCTION spotai.retention_run(batch integer DEFAULT 10000) RETURNS bigint
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.retention_run(integer) IS
 'removes now what the tenant''s retention policies say, so many rows at a time, in the caller''s transaction, and answers how many; a job of the kind retention does the same with a transaction for each batch. Needs privacy:write. 22023 for a batch of no row, 25001 in REPEATABLE READ and SERIALIZABLE';
 
@@ -270,14 +285,12 @@ $$;
 COMMENT ON FUNCTION _spotai.purge_tenants(timestamptz) IS
 'removes tenants that were deleted before a time, but for those with a legal hold or in a foreign key of the user''s; how many';
 
-CREATE FUNCTION spotai.purge(older_than interval DEFAULT '30 days', OUT tracks bigint, OUT principals bigint, OUT tenants bigint)
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+CREATE FUNCTION _spotai.purge(older_than interval, OUT tracks bigint, OUT principals bigint, OUT tenants bigint)
+LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     of_tenant uuid := spotai.current_tenant();
     before timestamptz;
 BEGIN
-    PERFORM _spotai.require_tables();
-    PERFORM _spotai.privacy_permission('privacy:write');
     IF older_than IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'the time must not be null';
     ELSIF older_than < '0' OR older_than > '1000 years' THEN
@@ -295,5 +308,12 @@ BEGIN
                          jsonb_build_object('tracks', tracks, 'principals', principals, 'tenants', tenants));
 END
 $$;
+COMMENT ON FUNCTION _spotai.purge(interval) IS
+'what spotai.purge() does once it is allowed';
+
+CREATE FUNCTION spotai.purge(older_than interval DEFAULT '30 days', OUT tracks bigint, OUT principals bigint, OUT tenants bigint)
+LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.purge(interval) IS
 'removes for good what has been deleted (deleted_at) for longer than that: tracks with their stems and remixes, principals with their credentials, and, for the operator, whole tenants; answers how many of each. Passes over what a legal hold or a foreign key of the user''s own tables keeps. The audit log stays. Needs privacy:write. 22004 and 22023 for what is no time, 25001 in REPEATABLE READ and SERIALIZABLE';

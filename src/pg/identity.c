@@ -186,7 +186,7 @@ ask_role(SpSession *out)
 	tenant = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(SP_DEFAULT_TENANT)));
 	if (!is_tenant_alive(tenant))
 		return;
-	out->operator= true;
+	out->by_role = true;
 	out->who.known = true;
 	out->who.tenant = *tenant;
 }
@@ -268,7 +268,7 @@ sp_identity_require(void)
 void
 sp_identity_require_operator(void)
 {
-	if (!sp_identity_session()->operator)
+	if (!sp_identity_session()->by_role)
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("only the operator of the database may do this"),
 		                errhint("The operator is a member of spotai_admin who has no credential "
@@ -325,7 +325,7 @@ sp_identity_has_permission(const char *permission)
 	const SpSession *who = sp_identity_session();
 
 	if (!who->who.has_principal)
-		return who->operator;
+		return who->by_role;
 	return ask_permission(who, permission);
 }
 

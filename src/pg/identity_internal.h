@@ -40,7 +40,7 @@
 typedef struct SpSession
 {
 	SpIdentity who;
-	bool operator;     /* no credential, but a role that acts for the default tenant */
+	bool by_role;      /* no credential, but a role that acts for the default tenant */
 	bool by_key;       /* an API key */
 	bool service;      /* the principal is a service */
 	pg_uuid_t key_id;  /* with by_key */

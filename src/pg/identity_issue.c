@@ -94,7 +94,7 @@ sp_identity_tenant_of(const pg_uuid_t *principal)
 	                    .types = {UUIDOID, UUIDOID, BOOLOID}};
 	const SpSession *now = sp_identity_session();
 	Datum args[] = {UUIDPGetDatum(&now->who.tenant), UUIDPGetDatum(principal),
-	                BoolGetDatum(now->operator)};
+	                BoolGetDatum(now->by_role)};
 	pg_uuid_t tenant;
 	SpAsOwner saved;
 	bool isnull;

@@ -244,7 +244,7 @@ typedef struct Enrolled
 
 /* Of the session's tenant; the operator has the principals of all. */
 static bool
-lock_row(pg_uuid_t *tenant, const pg_uuid_t *principal, bool operator, Enrolled * out)
+lock_row(pg_uuid_t *tenant, const pg_uuid_t *principal, bool any_tenant, Enrolled *out)
 {
 	static SpQuery q = {
 		.text = "SELECT o.secret, o.version, o.last_step, o.failures, o.locked_until, o.tenant_id"
@@ -253,7 +253,7 @@ lock_row(pg_uuid_t *tenant, const pg_uuid_t *principal, bool operator, Enrolled 
 				" AND p.deleted_at IS NULL FOR UPDATE OF o",
 		.nargs = 3,
 		.types = {UUIDOID, UUIDOID, BOOLOID}};
-	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal), BoolGetDatum(operator)};
+	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal), BoolGetDatum(any_tenant)};
 	SpAsOwner saved;
 	bool isnull, found;
 
@@ -365,7 +365,7 @@ verify(const pg_uuid_t *principal, const char *code)
 	if (!who.has_principal || memcmp(&who.principal, principal, sizeof(pg_uuid_t)) != 0)
 		sp_identity_require_permission("identity:issue");
 	sp_identity_require_own_transaction("spotai.totp_verify()");
-	if (!lock_row(&who.tenant, principal, sp_identity_session()->operator, & row))
+	if (!lock_row(&who.tenant, principal, sp_identity_session()->by_role, &row))
 		return false;
 	if (row.locked_until > GetCurrentTimestamp())
 	{

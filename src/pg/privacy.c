@@ -1,7 +1,11 @@
 /*
  * src/pg/privacy.c
- *	  What the privacy room cannot do in SQL: its setting, and statements on
- *	  tables whose owners are not trusted.
+ *	  What the privacy room cannot do in SQL: its setting, whoever may call its
+ *	  functions, and statements on tables whose owners are not trusted.
+ *
+ * Sessions have no privileges on what an erasure touches.  SECURITY DEFINER
+ * functions would give them, but would ask for the permission in the definer's
+ * name: code of others that the operator happens to run could erase.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -9,11 +13,13 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -25,11 +31,36 @@
 #include "pg/seam.h"
 #include "pg/sql.h"
 
-SPOTAI_FUNCTION(spotai_privacy_permission);
+SPOTAI_FUNCTION(spotai_privacy);
 SPOTAI_FUNCTION(spotai_as_table_owner);
 SPOTAI_FUNCTION(spotai_may_give_away);
 
 static bool consent_required = false;
+
+/* What sessions may call, and what for. */
+typedef struct Entry
+{
+	const char *name;
+	const char *permission; /* NULL: none */
+	bool self;              /* none for oneself, whom the first argument names */
+	bool operator;          /* nor for anybody with a credential */
+} Entry;
+
+static const Entry entries[] = {
+	{"consent_give", "privacy:write", true, false},
+	{"consent_withdraw", "privacy:write", true, false},
+	{"has_consent", NULL, false, false},
+	{"hold_place", "privacy:hold", false, false},
+	{"hold_release", "privacy:hold", false, false},
+	{"purge", "privacy:write", false, false},
+	{"register_personal_data", "privacy:write", false, true},
+	{"retention_drop", "privacy:write", false, false},
+	{"retention_run", "privacy:write", false, false},
+	{"retention_set", "privacy:write", false, false},
+	{"subject_erase", "privacy:write", false, false},
+	{"subject_export", "privacy:read", true, false},
+	{"unregister_personal_data", "privacy:write", false, true},
+};
 
 void
 sp_privacy_init(void)
@@ -58,13 +89,94 @@ sp_privacy_require_consent(const pg_uuid_t *subject, const char *purpose)
 	sp_pg_resign(&before);
 }
 
-/* _spotai.privacy_permission(permission text) returns void. */
-Datum
-spotai_privacy_permission(PG_FUNCTION_ARGS)
+/* --- entry points --------------------------------------------------------- */
+
+static const Entry *
+entry_named(const char *name)
 {
-	sp_identity_require_permission(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	PG_RETURN_VOID();
+	for (int i = 0; i < lengthof(entries); i++)
+		if (strcmp(entries[i].name, name) == 0)
+			return &entries[i];
+	elog(ERROR, "\"%s\" is no function of the privacy room", name);
 }
+
+static void
+check_entry(const Entry *entry, FunctionCallInfo fcinfo)
+{
+	SpIdentity who = sp_identity_current();
+
+	if (entry->permission == NULL)
+		return;
+	if (entry->self && who.has_principal && !PG_ARGISNULL(0) &&
+	    memcmp(PG_GETARG_UUID_P(0), &who.principal, UUID_LEN) == 0)
+		return;
+	sp_identity_require_permission(entry->permission);
+	if (entry->operator&& who.has_principal)
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("only the operator of the database may say which tables hold "
+		                       "personal data"),
+		                errhint("The operator is a member of spotai_admin who has no credential "
+		                        "in spotai.token.")));
+}
+
+/* The value of _spotai.<name>() with the same arguments, in the memory context `result`. */
+static Datum
+call(const Entry *entry, FunctionCallInfo fcinfo, MemoryContext result, bool *isnull)
+{
+	Oid fn = fcinfo->flinfo->fn_oid, *types;
+	Datum args[FUNC_MAX_ARGS], value;
+	char nulls[FUNC_MAX_ARGS + 1];
+	StringInfoData text;
+	MemoryContext caller;
+	int16 length;
+	bool by_value;
+	int n;
+
+	(void) get_func_signature(fn, &types, &n);
+	initStringInfo(&text);
+	appendStringInfo(&text, "SELECT _spotai.%s(", entry->name);
+	for (int i = 0; i < n; i++)
+	{
+		appendStringInfo(&text, "%s$%d", i > 0 ? ", " : "", i + 1);
+		args[i] = fcinfo->args[i].value;
+		nulls[i] = fcinfo->args[i].isnull ? 'n' : ' ';
+	}
+	appendStringInfoChar(&text, ')');
+	if (SPI_execute_with_args(text.data, n, types, args, nulls,
+	                          func_volatile(fn) != PROVOLATILE_VOLATILE, 0) != SPI_OK_SELECT ||
+	    SPI_processed != 1)
+		elog(ERROR, "could not run \"%s\"", text.data);
+	value = sp_pg_column(0, 1, isnull);
+	get_typlenbyval(SPI_gettypeid(SPI_tuptable->tupdesc, 1), &length, &by_value);
+	caller = MemoryContextSwitchTo(result);
+	value = *isnull ? (Datum) 0 : datumCopy(value, by_value, length);
+	MemoryContextSwitchTo(caller);
+	return value;
+}
+
+/* Every function of the room in schema spotai; its own name says which one is called. */
+Datum
+spotai_privacy(PG_FUNCTION_ARGS)
+{
+	const Entry *entry = entry_named(get_func_name(fcinfo->flinfo->fn_oid));
+	MemoryContext result = CurrentMemoryContext;
+	SpOwner before;
+	Datum value;
+	bool isnull;
+
+	sp_pg_require_tables();
+	check_entry(entry, fcinfo);
+	before = sp_pg_become_owner("consent_event");
+	SPI_connect();
+	value = call(entry, fcinfo, result, &isnull);
+	SPI_finish();
+	sp_pg_resign(&before);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(value);
+}
+
+/* --- tables of others ------------------------------------------------------- */
 
 static Oid
 owner_of(Oid relation)
@@ -80,13 +192,25 @@ owner_of(Oid relation)
 	return owner;
 }
 
+/* Nobody gets more rights by this than he has. */
+static void
+check_may_act(Oid user, Oid owner, Oid relation)
+{
+	if (!has_privs_of_role(user, owner))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		                errmsg("role \"%s\" may not act as the owner of table \"%s\"",
+		                       GetUserNameFromId(user, false), get_rel_name(relation)),
+		                errhint("The owner of spotai's tables must be a superuser, or a member of "
+		                        "each role that owns a table with personal data.")));
+}
+
 /* The one value of the one row, in the memory context `result`. */
 static Datum
 run(const char *statement, Datum *args, const char *nulls, MemoryContext result, bool *isnull)
 {
 	Oid types[] = {UUIDOID, UUIDOID, UUIDARRAYOID, TIMESTAMPTZOID, INT8OID};
 	MemoryContext caller = CurrentMemoryContext;
-	Datum value = (Datum) 0;
+	Datum value;
 	int rc = SPI_execute_with_args(statement, lengthof(types), types, args, nulls, false, 0);
 
 	if (rc != SPI_OK_SELECT || SPI_processed != 1 || SPI_tuptable->tupdesc->natts != 1 ||
@@ -117,7 +241,7 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 	char nulls[6] = "     ";
 	bool isnull;
 	char *statement;
-	Oid user;
+	Oid user, owner;
 	int context;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
@@ -130,9 +254,10 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 		nulls[i] = PG_ARGISNULL(i + 2) ? 'n' : ' ';
 	}
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(owner_of(PG_GETARG_OID(0)), context | SECURITY_LOCAL_USERID_CHANGE |
-	                                                       SECURITY_RESTRICTED_OPERATION |
-	                                                       SECURITY_NOFORCE_RLS);
+	owner = owner_of(PG_GETARG_OID(0));
+	check_may_act(user, owner, PG_GETARG_OID(0));
+	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE |
+	                                  SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
 	SPI_connect();
 	value = run(statement, args, nulls, result, &isnull);
 	SPI_finish();
@@ -144,7 +269,7 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 
 /*
  * _spotai.may_give_away(relation regclass) returns boolean: whether the role of
- * the session, which a SECURITY DEFINER function cannot see, owns the table.
+ * the session owns the table, asked while we act as another one.
  */
 Datum
 spotai_may_give_away(PG_FUNCTION_ARGS)

@@ -12,6 +12,7 @@
 
 #include "core/jose/claims.h"
 #include "core/jose/jws.h"
+#include "core/jose/peek.h"
 #include "host.h"
 
 /* The public halves are RFC 8037's and RFC 7515's; who signs is the second set. */
@@ -39,6 +40,27 @@ parse(const char *text)
 	return set;
 }
 
+/* What it says about itself; a token whose claims were read says the issuer that they have. */
+static void
+peek(const char *token, size_t length, const SpClaims *claims)
+{
+	SpPeek out;
+	SpJwtError why;
+	SpFault fault = {"", ""};
+	SpStatus st = sp_jws_peek(&env, token, length, &out, &why, &fault);
+	size_t n = 0;
+	const char *issuer = claims ? sp_claims_text(claims, "iss", &n) : NULL;
+
+	if ((st == SP_OK) != (why == SP_JWT_OK) || (st == SP_OK) != (fault.detail[0] == '\0'))
+		abort();
+	if (st == SP_OK && (memchr(out.kid, '\0', sizeof(out.kid)) == NULL ||
+	                    memchr(out.issuer, '\0', sizeof(out.issuer)) == NULL))
+		abort();
+	if (issuer != NULL && n <= SP_PEEK_ISSUER_MAX &&
+	    (st != SP_OK || strcmp(issuer, out.issuer) != 0))
+		abort();
+}
+
 /* True when the token was taken. */
 static bool
 verify(const char *token, size_t length, SpJwkSet *keys)
@@ -52,11 +74,13 @@ verify(const char *token, size_t length, SpJwkSet *keys)
 
 	if ((st == SP_OK) != (why == SP_JWT_OK) || (st == SP_OK) != (fault.detail[0] == '\0'))
 		abort();
+	peek(token, length, NULL);
 	if (st != SP_OK)
 		return false;
 	if (sp_claims_read(&env, jws.payload, jws.length, &claims, &why, &fault) == SP_OK)
 	{
 		sp_claims_check(claims, &want, &why, &fault);
+		peek(token, length, claims);
 		sp_claims_free(claims);
 	}
 	sp_jws_free(&jws);
