@@ -359,6 +359,39 @@ SELECT _spotai.audit_event('track.delete', '7', '{"why": "asked"}');
 SELECT action, object, detail - 'role' AS detail FROM spotai.audit_log ORDER BY id DESC LIMIT 1;
 SELECT action FROM spotai.audit_log ORDER BY id DESC LIMIT 4;
 
+-- what changes the log's settings and guards
+ALTER SYSTEM SET spotai.audit_seal_interval = '700ms';
+ALTER SYSTEM RESET spotai.audit_seal_interval;
+ALTER SYSTEM SET work_mem = '5MB';
+ALTER SYSTEM RESET work_mem;
+CREATE ROLE regress_spotai_writer;
+ALTER ROLE regress_spotai_writer SET spotai.audit_skip = 'job';
+ALTER ROLE regress_spotai_writer RESET ALL;
+ALTER ROLE regress_spotai_writer SET work_mem = '5MB';
+DROP ROLE regress_spotai_writer;
+BEGIN;
+ALTER TABLE spotai.audit_entry DISABLE TRIGGER append_only;
+ALTER TABLE spotai.audit_entry ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE listener DISABLE TRIGGER USER;
+ALTER TABLE listener DISABLE TRIGGER USER;
+ALTER TABLE listener ALTER COLUMN name TYPE varchar(50);
+DROP TRIGGER spotai_audit_insert ON listener;
+DROP TABLE album, artist, IF_NOT_THERE;
+ROLLBACK;
+BEGIN;
+ALTER TABLE spotai.audit_entry DISABLE TRIGGER append_only;
+ALTER TABLE spotai.audit_entry ENABLE ALWAYS TRIGGER append_only;
+ALTER TABLE listener DISABLE TRIGGER USER;
+ALTER TABLE listener DISABLE TRIGGER USER;
+ALTER TABLE listener ENABLE ALWAYS TRIGGER spotai_audit_insert, ENABLE ALWAYS TRIGGER spotai_audit_update;
+ALTER TABLE listener ALTER COLUMN name TYPE varchar(50);
+ALTER TABLE listener ADD COLUMN more text;
+DROP TRIGGER spotai_audit_truncate ON listener;
+CREATE TABLE passing_by (id integer);
+ALTER TABLE passing_by DISABLE TRIGGER ALL;
+DROP TABLE IF EXISTS passing_by, not_there;
+COMMIT;
+SELECT action, object, detail -> 'event' AS event FROM spotai.audit_log WHERE action IN ('setting.change', 'audit.alter') ORDER BY id;
 -- tampering, as whoever may switch triggers off: found, and the entry named
 SELECT spotai.audit_seal() > 5 AS sealed;
 CREATE FUNCTION pg_temp.tamper(statement text, OUT named boolean, OUT findings bigint, OUT detail text) LANGUAGE plpgsql AS $$
@@ -395,7 +428,7 @@ SELECT x.* FROM unnest(ARRAY[
     'DELETE FROM spotai.audit_leaf WHERE entry_id = @; UPDATE spotai.audit_leaf SET position = position + 1000000 WHERE position > 5; UPDATE spotai.audit_leaf SET position = position - 1000001 WHERE position > 1000000',
     'UPDATE spotai.audit_node SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE level = 1 AND first_index * 2 <= 5 AND first_index * 2 + octet_length(hashes) / 16 > 5',
     'UPDATE spotai.audit_checkpoint SET root = sha256(root) WHERE tree_size = (SELECT max(tree_size) FROM spotai.audit_checkpoint)',
-    'UPDATE spotai.audit_checkpoint SET note = replace(note, ''example'', ''examplf'') WHERE tree_size = 1',
+    'UPDATE spotai.audit_checkpoint SET note = replace(note, ''example'', ''examplf'') WHERE tree_size = (SELECT min(tree_size) FROM spotai.audit_checkpoint)',
     'DELETE FROM spotai.audit_checkpoint WHERE tree_size = (SELECT max(tree_size) FROM spotai.audit_checkpoint)']) statement,
     LATERAL pg_temp.tamper(statement) x;
 -- an entry that was slipped in, and one that was changed before it is sealed
@@ -450,7 +483,16 @@ SELECT spotai.audit('after', 'all') IS NOT NULL AS written, spotai.audit_seal() 
 SELECT spotai.audit_seal() > 0 AS sealed;
 SELECT ok FROM spotai.audit_verify();
 
+-- a log that goes away in the transaction that has something for it
+BEGIN;
+SELECT spotai.submit('noop') IS NOT NULL AS submitted;
+SET LOCAL client_min_messages = warning;
+DROP EXTENSION spotai CASCADE;
+DROP SCHEMA spotai CASCADE;
+COMMIT;
 ALTER SYSTEM RESET spotai.key_command;
 ALTER SYSTEM RESET spotai.audit_origin;
+CREATE EXTENSION spotai;
+CALL spotai.migrate();
 SELECT pg_reload_conf() AS reloaded, pg_sleep(0.5) IS NOT NULL AS slept;
 \i :end

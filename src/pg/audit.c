@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -15,6 +16,7 @@
 #include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/uuid.h"
 
@@ -55,6 +57,7 @@ sp_audit_init(void)
 	                           "tables.",
 	                           &sp_audit_skip, "", PGC_SUSET, 0, NULL, NULL, NULL);
 	sp_audit_later_init();
+	sp_audit_utility_init();
 }
 
 /* --- events ----------------------------------------------------------------------- */
@@ -80,6 +83,16 @@ bool
 sp_audit_is_written(const char *action)
 {
 	return !RecoveryInProgress() && !has_word(sp_audit_skip, action, strcspn(action, "."));
+}
+
+/* The extension, whose functions are needed, and the table that its step makes last. */
+bool
+sp_audit_is_there(void)
+{
+	Oid nsp = get_namespace_oid("spotai", true);
+
+	return OidIsValid(nsp) && OidIsValid(get_namespace_oid("_spotai", true)) &&
+	       OidIsValid(get_relname_relid("subject_key", nsp));
 }
 
 Datum

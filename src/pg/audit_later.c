@@ -38,6 +38,9 @@ write_counted(void)
 {
 	ListCell *cell;
 
+	/* the transaction may have dropped it */
+	if (!sp_audit_is_there())
+		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach (cell, counted)
 	{

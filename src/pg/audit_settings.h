@@ -20,7 +20,11 @@ extern char *sp_audit_skip;
 /* Whether the extension's own event of that name is to be written here and now. */
 extern bool sp_audit_is_written(const char *action);
 
-/* audit_later.c */
+/* Whether this database has a log that can be written to. */
+extern bool sp_audit_is_there(void);
+
+/* audit_later.c, audit_utility.c */
 extern void sp_audit_later_init(void);
+extern void sp_audit_utility_init(void);
 
 #endif /* SP_PG_AUDIT_SETTINGS_H */

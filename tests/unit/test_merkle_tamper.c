@@ -8,13 +8,13 @@
  * has the key as well, and signs the result; against that one, and that one
  * alone, a checkpoint that was kept outside is needed, and given.
  *
- * SPOTAI_TAMPERINGS in the environment is how many; make test runs 2,000.
+ * SPOTAI_TAMPERINGS in the environment is how many; make test runs 10,000.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
 #include "merkle_log.h"
 
-#define TAMPERINGS 2000
+#define TAMPERINGS 10000
 #define MAX_SIZE   24
 
 static SpSha256 *sha;
