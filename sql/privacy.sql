@@ -92,7 +92,7 @@ SELECT spotai.consent_withdraw(:'ann', 'recommend') AS withdrawn;
 SELECT spotai.has_consent(:'ann', 'recommend') AS has;
 SELECT event, text_version, evidence ->> 'form' AS form, principal_id IS NULL AS by_operator FROM spotai.consent_event ORDER BY occurred_at;
 ROLLBACK;
-SELECT action, object = :'ann' AS about_ann, convert_from(detail, 'UTF8')::jsonb -> 'data' ->> 'purpose' AS purpose
+SELECT action, object = :'ann' AS about_ann, convert_from(detail, 'UTF8')::jsonb -> 'event' ->> 'purpose' AS purpose
 FROM spotai.audit_entry WHERE action LIKE 'consent.%' ORDER BY id;
 SELECT code, message FROM unnest(ARRAY['NULL, ''p'', ''v''', format('%L, NULL, ''v''', :'ann'::text), format('%L, ''p'', NULL', :'ann'::text),
     format('%L, '''', ''v''', :'ann'::text), format('%L, ''p'', ''''', :'ann'::text), format('%L, repeat(''é'', 128), ''v''', :'ann'::text),
@@ -230,9 +230,34 @@ SELECT bool_and(spotai.audit_inclusion_proof(p.id, c.tree_size) = p.proof) AS pr
 SELECT spotai.audit_seal() > 0 AS sealed;
 SELECT ok FROM spotai.audit_verify();
 -- the event says what was done, and nothing of whom but the id
-SELECT object = :'ann' AS about_ann, subject_id IS NULL AS readable, convert_from(detail, 'UTF8')::jsonb -> 'data' ->> 'rows' AS rows,
+SELECT object = :'ann' AS about_ann, subject_id IS NULL AS readable, convert_from(detail, 'UTF8')::jsonb -> 'event' ->> 'rows' AS rows,
        position('blue' IN convert_from(detail, 'UTF8')) + position('Ann' IN convert_from(detail, 'UTF8')) AS personal
 FROM spotai.audit_entry WHERE action = 'privacy.erase' AND tenant_id = spotai.current_tenant();
+-- code of others that the operator happens to run may not what the operator may
+CREATE FUNCTION regress_shop.trap() RETURNS jsonb LANGUAGE sql SECURITY DEFINER AS $$ SELECT spotai.subject_erase(gen_random_uuid()) $$;
+ALTER FUNCTION regress_shop.trap() OWNER TO regress_spotai_app;
+GRANT spotai_user TO regress_spotai_app;
+SELECT code, message FROM pg_temp.failure('SELECT regress_shop.trap()');
+-- nor does anybody become the owner of a table by a helper that was granted by mistake
+GRANT USAGE ON SCHEMA _spotai TO regress_spotai_app;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _spotai TO regress_spotai_app;
+SET ROLE regress_spotai_app;
+SELECT code, message FROM pg_temp.failure('SELECT _spotai.as_table_owner(''pg_catalog.pg_authid'', ''SELECT to_jsonb(current_user)'', NULL)');
+SELECT _spotai.as_table_owner('regress_shop.play', 'SELECT to_jsonb(current_user)', NULL);
+SELECT f.code FROM unnest(ARRAY['subject_erase(gen_random_uuid())', 'hold_place(gen_random_uuid(), ''r'')']) call,
+       LATERAL pg_temp.failure('SELECT _spotai.' || call) f;
+RESET ROLE;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA _spotai FROM regress_spotai_app;
+REVOKE USAGE ON SCHEMA _spotai FROM regress_spotai_app;
+REVOKE spotai_user FROM regress_spotai_app;
+-- an audited table whose owner's triggers do not know the operator
+BEGIN;
+SELECT spotai.audit_enable('regress_shop.play', subject_column => 'listener');
+SELECT f.* FROM pg_temp.failure(format('SELECT spotai.subject_erase(%L)', :'bob'::text)) f;
+GRANT spotai_admin TO regress_spotai_app;
+SELECT e ->> 'rows' AS rows, e ->> 'audit_keys' AS keys FROM spotai.subject_erase(:'bob') e;
+SELECT count(*) AS keys FROM spotai.subject_key WHERE subject_id = :'bob';
+ROLLBACK;
 -- again: nothing
 SELECT e ->> 'rows' AS rows, e ->> 'audit_keys' AS keys, e ->> 'consents_withdrawn' AS withdrawn FROM spotai.subject_erase(:'ann') e;
 SELECT e ->> 'rows' AS rows, e ->> 'audit_keys' AS keys FROM spotai.subject_erase(:'nobody') e;

@@ -202,7 +202,7 @@ BEGIN
     ON CONFLICT ON CONSTRAINT personal_data_pkey DO UPDATE
     SET erase = EXCLUDED.erase, blanked = EXCLUDED.blanked, exported = EXCLUDED.exported,
         tenant_column = EXCLUDED.tenant_column, fixed_tenant = EXCLUDED.fixed_tenant;
-    PERFORM spotai.audit('privacy.register', _spotai.relation_name(relation),
+    PERFORM _spotai.audit_event('privacy.register', _spotai.relation_name(relation),
                          jsonb_build_object('subject_column', subject_column, 'erase', erase, 'columns', columns));
 END
 $$;
@@ -237,7 +237,7 @@ DECLARE
 BEGIN
     DELETE FROM spotai.personal_data p WHERE p.relation = named;
     IF FOUND THEN
-        PERFORM spotai.audit('privacy.unregister', named);
+        PERFORM _spotai.audit_event('privacy.unregister', named);
         RETURN true;
     END IF;
     RETURN false;
@@ -348,7 +348,7 @@ BEGIN
     PERFORM _spotai.check_text('the version of the text', text_version);
     PERFORM _spotai.lock_subject(subject);
     made := _spotai.consent_add(subject, purpose, 'given', text_version, evidence);
-    PERFORM spotai.audit('consent.give', subject::text,
+    PERFORM _spotai.audit_event('consent.give', subject::text,
                          jsonb_build_object('event', made, 'purpose', purpose, 'text_version', text_version));
     RETURN made;
 END
@@ -375,7 +375,7 @@ BEGIN
         RETURN false;
     END IF;
     made := _spotai.consent_add(subject, purpose, 'withdrawn', NULL, NULL);
-    PERFORM spotai.audit('consent.withdraw', subject::text, jsonb_build_object('event', made, 'purpose', purpose));
+    PERFORM _spotai.audit_event('consent.withdraw', subject::text, jsonb_build_object('event', made, 'purpose', purpose));
     RETURN true;
 END
 $$;
@@ -444,7 +444,7 @@ BEGIN
     PERFORM _spotai.lock_holds(true);
     INSERT INTO spotai.legal_hold (tenant_id, id, subject_id, reason, placed_by_principal_id)
     VALUES (spotai.current_tenant(), made, subject, hold_place.reason, spotai.current_principal());
-    PERFORM spotai.audit('privacy.hold', subject::text, jsonb_build_object('hold', made));
+    PERFORM _spotai.audit_event('privacy.hold', subject::text, jsonb_build_object('hold', made));
     RETURN made;
 END
 $$;
@@ -469,7 +469,7 @@ BEGIN
     IF held_one IS NULL THEN
         RETURN false;
     END IF;
-    PERFORM spotai.audit('privacy.release', held_one::text, jsonb_build_object('hold', hold));
+    PERFORM _spotai.audit_event('privacy.release', held_one::text, jsonb_build_object('hold', hold));
     RETURN true;
 END
 $$;
@@ -558,7 +558,7 @@ BEGIN
         lines := lines || format(E'%s %s %s\n', digest, jsonb_array_length(found_rows), t.name);
     END LOOP;
     digest := encode(sha256(convert_to(lines, 'UTF8')), 'hex');
-    PERFORM spotai.audit('privacy.export', subject::text, jsonb_build_object('sha256', digest));
+    PERFORM _spotai.audit_event('privacy.export', subject::text, jsonb_build_object('sha256', digest));
     RETURN jsonb_build_object(
         'subject', subject, 'tenant', of_tenant, 'exported_at', clock_timestamp(), 'tables', tables,
         'manifest', jsonb_build_object('format', 'spotai subject export 1', 'tables', counts, 'lines', lines, 'sha256', digest));
@@ -653,7 +653,7 @@ BEGIN
     -- last: what the steps above wrote to the log about the person goes, too
     keys := _spotai.audit_forget(subject);
     result := jsonb_build_object('rows', total, 'tables', tables, 'consents_withdrawn', withdrawn, 'audit_keys', keys);
-    PERFORM spotai.audit('privacy.erase', subject::text, result);
+    PERFORM _spotai.audit_event('privacy.erase', subject::text, result);
     RETURN jsonb_build_object('subject', subject) || result;
 END
 $$;

@@ -56,7 +56,7 @@ BEGIN
     VALUES (spotai.current_tenant(), _spotai.relation_name(retention_set.relation), chosen, retention_set.keep)
     ON CONFLICT ON CONSTRAINT retention_policy_tenant_id_relation_key DO UPDATE
     SET time_column = EXCLUDED.time_column, keep = EXCLUDED.keep, updated_at = now();
-    PERFORM spotai.audit('privacy.retention_set', _spotai.relation_name(relation),
+    PERFORM _spotai.audit_event('privacy.retention_set', _spotai.relation_name(relation),
                          jsonb_build_object('keep', keep, 'time_column', chosen));
 END
 $$;
@@ -77,7 +77,7 @@ DECLARE
 BEGIN
     DELETE FROM spotai.retention_policy p WHERE p.tenant_id = spotai.current_tenant() AND p.relation = named;
     IF FOUND THEN
-        PERFORM spotai.audit('privacy.retention_drop', named);
+        PERFORM _spotai.audit_event('privacy.retention_drop', named);
         RETURN true;
     END IF;
     RETURN false;
@@ -145,7 +145,7 @@ BEGIN
     FOR p IN SELECT r.* FROM spotai.retention_policy r WHERE r.tenant_id = of_tenant ORDER BY r.relation COLLATE "C" LOOP
         removed := _spotai.retention_batch(of_tenant, p.relation, p.time_column, p.keep, batch);
         IF removed > 0 THEN
-            PERFORM spotai.audit('privacy.retention', p.relation, jsonb_build_object('rows', removed));
+            PERFORM _spotai.audit_event('privacy.retention', p.relation, jsonb_build_object('rows', removed));
             RETURN removed;
         END IF;
         UPDATE spotai.retention_policy r SET last_run_at = now() WHERE r.tenant_id = of_tenant AND r.id = p.id;
@@ -304,7 +304,7 @@ BEGIN
     IF spotai.current_principal() IS NULL THEN
         tenants := _spotai.purge_tenants(before);
     END IF;
-    PERFORM spotai.audit('privacy.purge', 'deleted rows',
+    PERFORM _spotai.audit_event('privacy.purge', 'deleted rows',
                          jsonb_build_object('tracks', tracks, 'principals', principals, 'tenants', tenants));
 END
 $$;

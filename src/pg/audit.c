@@ -171,6 +171,22 @@ sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action
 	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
 }
 
+void
+sp_audit_event_by(const char *action, const char *object, const pg_uuid_t *tenant,
+                  const pg_uuid_t *principal, Datum detail)
+{
+	SpAuditText what = {.action = action, .object = object};
+	SpAuditWho who = {.has_tenant = tenant != NULL, .has_principal = principal != NULL};
+
+	if (!sp_audit_is_written(action))
+		return;
+	if (tenant != NULL)
+		who.tenant = *tenant;
+	if (principal != NULL)
+		who.principal = *principal;
+	(void) write_event(sp_audit_writer_open(&who), sp_audit_role(), true, &what, detail);
+}
+
 /* Arguments action, object, detail and subject. */
 static Datum
 take_arguments(FunctionCallInfo fcinfo, SpAuditText *what)

@@ -32,6 +32,10 @@ extern void sp_audit_event(const char *action, const char *object, Datum detail)
 extern void sp_audit_event_about(const char *action, const char *object, const pg_uuid_t *subject,
                                  Datum detail);
 
+/* The same in the name of another than the session: tenant or principal NULL: nobody. */
+extern void sp_audit_event_by(const char *action, const char *object, const pg_uuid_t *tenant,
+                              const pg_uuid_t *principal, Datum detail);
+
 /* A detail, from the text of a JSON object of at most 1,023 bytes. */
 extern Datum sp_audit_detail(const char *format, ...) pg_attribute_printf(1, 2);
 

@@ -128,6 +128,7 @@ sp_identity_init(void)
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",
 	                           &sp_identity_token_audience, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	sp_identity_refused_init();
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
 }

@@ -40,6 +40,9 @@ extern SpIdentity sp_identity_require(void);
 /* Be this tenant, without a principal, to the end of the (sub)transaction: for jobs. */
 extern void sp_identity_act_for(const pg_uuid_t *tenant);
 
+/* Write refused logins down, drop what has expired; in a worker's transaction, now and then. */
+extern void sp_identity_upkeep(void);
+
 /*
  * Whether the principal of the session has a permission such as "audit:read",
  * through its roles and within the scopes of its credential.  The operator has

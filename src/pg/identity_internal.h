@@ -104,6 +104,20 @@ extern double sp_identity_epoch(TimestampTz when);
 extern void sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *principal,
                              const char *reason);
 
+/*
+ * An event of this room for the audit log: action is a kind and a verb, the
+ * object "kind/id".  In the name of the session.
+ */
+extern void sp_identity_event(const char *action, const char *kind, const char *id);
+extern void sp_identity_event_id(const char *action, const char *kind, const pg_uuid_t *id);
+
+/* ---- identity_refused.c ---- */
+
+extern void sp_identity_refused_init(void);
+
+/* A login is about to be refused by an error: kind as sp_identity_note has it, why without quotes. */
+extern void sp_identity_refused(const char *kind, const char *why);
+
 /* ---- identity_issue.c ---- */
 
 /* A token of a principal, by the tenant's newest key; palloc'd.  audience NULL: none. */

@@ -257,6 +257,7 @@ spotai_issue_token(PG_FUNCTION_ARGS)
 	tenant = sp_identity_tenant_of(principal);
 	if (!PG_ARGISNULL(2))
 		audience = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	sp_identity_event_id("token.issue", "principal", principal);
 	PG_RETURN_TEXT_P(cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience)));
 }
 
@@ -328,5 +329,6 @@ spotai_rotate_signing_key(PG_FUNCTION_ARGS)
 	if (!find_signer(&who.tenant, &signer))
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 		                errmsg("another session is rotating the signing key")));
+	sp_identity_event("key.rotate", "signing_key", signer.kid);
 	PG_RETURN_TEXT_P(cstring_to_text(signer.kid));
 }

@@ -229,6 +229,7 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 	principal = choose_principal(fcinfo, sp_identity_session(), &tenant);
 	key = sp_identity_new_secret(SP_API_KEY_PREFIX);
 	insert_key(fcinfo, &tenant, principal, key, expires);
+	sp_identity_event("key.create", "api_key", pnstrdup(key, SHOWN_CHARS));
 	PG_RETURN_TEXT_P(cstring_to_text(key));
 }
 
@@ -251,5 +252,7 @@ spotai_revoke_api_key(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	revoked = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (revoked)
+		sp_identity_event_id("key.revoke", "api_key", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(revoked);
 }

@@ -3,7 +3,7 @@
  *	  Logging in and out, and what is kept of it.
  *
  * A refused login raises an error, which takes back what its transaction wrote:
- * such a refusal is in the server's log, not in spotai.login_attempt.  The
+ * identity_refused.c writes it down afterwards.  The
  * statement, which may have the credential in it, is kept out of the log and of
  * pg_stat_activity (secrets_log.c); programs pass it as a parameter all the same.
  *
@@ -20,6 +20,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "pg/audit.h"
 #include "pg/identity_internal.h"
 #include "pg/seam.h"
 #include "pg/secrets.h"
@@ -59,6 +60,21 @@ sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *pri
 	sp_identity_owner_begin(&saved);
 	sp_pg_query(&q, args, nulls, false);
 	sp_identity_owner_end(&saved);
+	sp_audit_event_by(reason ? "login.refused" : "login.accepted", kind, tenant, principal,
+	                  reason ? sp_audit_detail("{\"reason\": \"%s\"}", reason) : (Datum) 0);
+}
+
+void
+sp_identity_event(const char *action, const char *kind, const char *id)
+{
+	sp_audit_event(action, psprintf("%s/%s", kind, id), (Datum) 0);
+}
+
+void
+sp_identity_event_id(const char *action, const char *kind, const pg_uuid_t *id)
+{
+	sp_identity_event(action, kind,
+	                  DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))));
 }
 
 /* Once a minute is enough to see which keys are in use, and makes no hot row. */
@@ -89,8 +105,9 @@ set_credential(const char *credential)
 }
 
 static void
-refuse(const char *why)
+refuse(bool key, const char *why)
 {
+	sp_identity_refused(key ? "api_key" : "token", why);
 	ereport(ERROR, (errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 	                errmsg("login refused: %s", why)));
 }
@@ -109,10 +126,10 @@ login(const char *credential, bool key)
 	                               : "spotai.login(), statement withheld");
 	sp_pg_require_tables();
 	if (sp_identity_is_api_key(credential) != key)
-		refuse(key ? "this is no API key" : "this is no token");
+		refuse(key, key ? "this is no API key" : "this is no token");
 	MemoryContextSwitchTo(scratch);
 	if (!sp_identity_verify(credential, &found, &why))
-		refuse(why);
+		refuse(key, why);
 	sp_identity_note(key ? "api_key" : "token", &found.who.tenant, &found.who.principal, NULL);
 	if (key)
 		note_use(&found);

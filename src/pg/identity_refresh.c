@@ -77,6 +77,7 @@ spotai_issue_refresh_token(PG_FUNCTION_ARGS)
 	sp_identity_require_permission("identity:issue");
 	expires = sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(1), REFRESH_DAYS);
 	tenant = sp_identity_tenant_of(principal);
+	sp_identity_event_id("token.issue_refresh", "principal", principal);
 	PG_RETURN_TEXT_P(cstring_to_text(insert_token(&tenant, family, principal, expires)));
 }
 
@@ -245,5 +246,7 @@ spotai_revoke_tokens(PG_FUNCTION_ARGS)
 	known = sp_pg_query(&tokens, args, NULL, false) == 1;
 	sp_pg_query(&families, args, NULL, false);
 	sp_identity_owner_end(&saved);
+	if (known)
+		sp_identity_event_id("token.revoke", "principal", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(known);
 }

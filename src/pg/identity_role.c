@@ -100,6 +100,7 @@ spotai_create_principal(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, nulls, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
+	sp_identity_event_id("principal.create", "principal", id);
 	PG_RETURN_UUID_P(id);
 }
 
@@ -119,6 +120,8 @@ spotai_deactivate_principal(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	done = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (done)
+		sp_identity_event_id("principal.deactivate", "principal", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);
 }
 
@@ -157,6 +160,7 @@ spotai_create_role(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, NULL, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
+	sp_identity_event_id("role.create", "role", id);
 	PG_RETURN_UUID_P(id);
 }
 
@@ -185,6 +189,14 @@ find_role(const pg_uuid_t *tenant, Datum name, ArrayType **permissions)
 	return id;
 }
 
+static void
+note_member(const char *action, const pg_uuid_t *role, const pg_uuid_t *principal)
+{
+	char *id = DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(role)));
+
+	sp_identity_event_id(action, psprintf("role/%s/principal", id), principal);
+}
+
 /* spotai.grant_role(principal uuid, role text) returns void */
 Datum
 spotai_grant_role(PG_FUNCTION_ARGS)
@@ -207,6 +219,7 @@ spotai_grant_role(PG_FUNCTION_ARGS)
 	if (sp_pg_query(&q, args, NULL, false) != 1)
 		sp_identity_no_principal(PG_GETARG_UUID_P(0));
 	sp_identity_owner_end(&saved);
+	note_member("role.grant", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }
 
@@ -228,5 +241,7 @@ spotai_revoke_role(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	gone = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (gone)
+		note_member("role.revoke", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(gone);
 }

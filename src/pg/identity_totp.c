@@ -171,6 +171,7 @@ spotai_totp_enroll(PG_FUNCTION_ARGS)
 	store_secret(&tenant, principal,
 	             sp_keys_seal(&tenant, place_of(principal), version, secret, SECRET_BYTES),
 	             version);
+	sp_identity_event_id("totp.enroll", "principal", principal);
 	PG_RETURN_TEXT_P(make_uri(&tenant, principal, secret));
 }
 
@@ -229,6 +230,7 @@ spotai_totp_recovery_codes(PG_FUNCTION_ARGS)
 	}
 	replace_codes(&tenant, principal,
 	              construct_array(hashes, count, BYTEAOID, -1, false, TYPALIGN_INT));
+	sp_identity_event_id("totp.recovery_codes", "principal", principal);
 	PG_RETURN_ARRAYTYPE_P(construct_array(codes, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 

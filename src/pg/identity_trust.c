@@ -122,6 +122,7 @@ spotai_trust_issuer(PG_FUNCTION_ARGS)
 	sp_pg_query(&q, args, NULL, false);
 	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
+	sp_identity_event("issuer.trust", "issuer", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_UUID_P(id);
 }
 
@@ -144,6 +145,8 @@ spotai_distrust_issuer(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	gone = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (gone)
+		sp_identity_event("issuer.distrust", "issuer", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_BOOL(gone);
 }
 
@@ -190,6 +193,7 @@ spotai_create_tenant(PG_FUNCTION_ARGS)
 		elog(ERROR, "spotai.create_tenant() is declared wrongly");
 	sp_identity_check_name(PG_GETARG_TEXT_PP(0), "a tenant");
 	insert_tenant(PG_GETARG_DATUM(0), &values[0], &values[1]);
+	sp_identity_event_id("tenant.create", "tenant", DatumGetUUIDP(values[0]));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(shape), values, nulls)));
 }
 
@@ -210,5 +214,7 @@ spotai_deactivate_tenant(PG_FUNCTION_ARGS)
 	sp_identity_owner_begin(&saved);
 	done = sp_pg_query(&q, args, NULL, false) == 1;
 	sp_identity_owner_end(&saved);
+	if (done)
+		sp_identity_event_id("tenant.deactivate", "tenant", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);
 }

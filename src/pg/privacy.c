@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -23,6 +24,8 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/reltrigger.h"
 #include "utils/syscache.h"
 
 #include "pg/identity.h"
@@ -34,6 +37,9 @@
 SPOTAI_FUNCTION(spotai_privacy);
 SPOTAI_FUNCTION(spotai_as_table_owner);
 SPOTAI_FUNCTION(spotai_may_give_away);
+
+/* How the names of the triggers of spotai.audit_enable() begin. */
+#define AUDIT_TRIGGER "spotai_audit_"
 
 static bool consent_required = false;
 
@@ -204,6 +210,28 @@ check_may_act(Oid user, Oid owner, Oid relation)
 		                        "each role that owns a table with personal data.")));
 }
 
+/*
+ * An operator without a credential is nobody to code of others (identity.c), and
+ * so is who audits rows in a trigger of theirs: what it writes about a person
+ * would be sealed for nobody's tenant, where no erasure destroys the key.
+ */
+static void
+check_audited(Oid relation)
+{
+	Relation rel = table_open(relation, AccessShareLock);
+	const TriggerDesc *triggers = rel->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+		if (strncmp(triggers->triggers[i].tgname, AUDIT_TRIGGER, strlen(AUDIT_TRIGGER)) == 0)
+			ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			                errmsg("the rows of table \"%s\" are audited, and to its owner this "
+			                       "session is nobody",
+			                       RelationGetRelationName(rel)),
+			                errhint("Log in with a credential, or grant spotai_admin to the owner "
+			                        "of the table.")));
+	table_close(rel, NoLock);
+}
+
 /* The one value of the one row, in the memory context `result`. */
 static Datum
 run(const char *statement, Datum *args, const char *nulls, MemoryContext result, bool *isnull)
@@ -239,7 +267,7 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 	MemoryContext result = CurrentMemoryContext;
 	Datum args[5], value;
 	char nulls[6] = "     ";
-	bool isnull;
+	bool isnull, somebody = sp_identity_current().known;
 	char *statement;
 	Oid user, owner;
 	int context;
@@ -258,6 +286,8 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 	check_may_act(user, owner, PG_GETARG_OID(0));
 	SetUserIdAndSecContext(owner, context | SECURITY_LOCAL_USERID_CHANGE |
 	                                  SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	if (somebody && !sp_identity_current().known)
+		check_audited(PG_GETARG_OID(0));
 	SPI_connect();
 	value = run(statement, args, nulls, result, &isnull);
 	SPI_finish();

@@ -70,12 +70,12 @@ sp_hash_run(SpHash hash, const void *data, size_t n, uint8_t *out)
 
 /* ctx has hashed the key, filled up to a block, with pad added to each byte. */
 static bool
-begin(EVP_MD_CTX *ctx, const EVP_MD *md, const uint8_t *key, size_t block, uint8_t pad)
+begin(EVP_MD_CTX *ctx, const EVP_MD *md, const uint8_t key[SP_BLOCK_MAX], size_t block, uint8_t pad)
 {
 	uint8_t padded[SP_BLOCK_MAX];
 	bool ok;
 
-	for (size_t i = 0; i < block; i++)
+	for (size_t i = 0; i < SP_BLOCK_MAX; i++)
 		padded[i] = key[i] ^ pad;
 	ok = EVP_DigestInit_ex2(ctx, md, NULL) && EVP_DigestUpdate(ctx, padded, block);
 	sp_crypto_wipe(padded, sizeof(padded));
