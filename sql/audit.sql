@@ -349,6 +349,27 @@ SELECT model_install_base IS NOT NULL AS installed FROM spotai.model_install_bas
 SELECT spotai.model_activate('spotai-base') IS NOT NULL AS activated;
 SELECT spotai.model_drop('spotai-base');
 SELECT action, split_part(object, ' ', 1) AS object FROM spotai.audit_log WHERE action LIKE 'model.%' ORDER BY id;
+-- people, keys and logins; a login belongs to whom it let in
+SELECT spotai.create_principal('Ann Plainname', 'person') AS person \gset
+SELECT spotai.create_principal('program', 'service') AS program \gset
+SELECT spotai.create_role('listener', '{stems:read}') IS NOT NULL AS role;
+SELECT spotai.grant_role(:'person', 'listener'), spotai.revoke_role(:'person', 'listener') AS revoked, spotai.revoke_role(:'person', 'listener') AS again;
+SELECT spotai.rotate_signing_key('0') IS NOT NULL AS rotated;
+SELECT spotai.issue_token(:'person') AS token, spotai.create_api_key('key', '{}', '1 day', :'program') AS key \gset
+SELECT spotai.login(:'token') = :'person' AS person;
+SELECT spotai.login_api_key(:'key') = :'program' AS program;
+SELECT spotai.logout();
+SELECT code FROM pg_temp.failure($$ SELECT spotai.login('x.y.z') $$);
+SELECT spotai.revoke_api_key(id) AS revoked FROM spotai.api_key;
+SELECT spotai.revoke_tokens(:'person') AS known, spotai.deactivate_principal(:'person') AS done, spotai.deactivate_principal(:'person') AS again;
+SELECT tenant AS other FROM spotai.create_tenant('other') \gset
+SELECT spotai.deactivate_tenant(:'other') AS done;
+SELECT spotai.trust_issuer('https://issuer.example', 'music', '{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}') IS NOT NULL AS trusted,
+       spotai.distrust_issuer('https://issuer.example', 'music') AS gone;
+SELECT action, regexp_replace(replace(replace(replace(object, :'person', '(person)'), :'program', '(program)'), :'other', '(other)'), '[0-9A-Za-z_-]{36,}|spk_\w+', '(id)', 'g') AS object,
+       CASE principal_id WHEN :'person' THEN 'person' WHEN :'program' THEN 'program' END AS principal, detail -> 'event' AS event
+FROM spotai.audit_log WHERE action ~ '^(principal|role|key|login|tenant|issuer)\.' AND action NOT IN ('key.rekey', 'login.refused') ORDER BY id;
+SELECT count(*) AS names FROM spotai.audit_entry WHERE position('Plainname'::bytea IN detail) > 0 OR object LIKE '%Plainname%';
 SET spotai.audit_skip = 'model, JOB';
 SELECT spotai.submit('noop') IS NOT NULL AS submitted, spotai.secret_put('chat', 'x') AS put, spotai.audit('job.mine', 'x') IS NOT NULL AS written;
 RESET spotai.audit_skip;

@@ -115,12 +115,7 @@ LANGUAGE sql AS $$
           -- hashes of all tenants make a proof, which nobody needs to be able to read for that
           'audit_inclusion_proof', 'audit_consistency_proof', 'audit_checkpoint',
           -- the log is one log; for the roles that may call them
-          'audit_seal', 'audit_verify', 'audit_export', 'audit_detail',
-          -- a person's rows in tables that the session may not write; each asks who it is first
-          'consent_give', 'consent_withdraw', 'has_consent', 'subject_export', 'subject_erase', 'hold_place', 'hold_release',
-          'retention_set', 'retention_drop', 'retention_run', 'purge', 'register_personal_data', 'unregister_personal_data'))
-      -- called by the room's own functions and C code; granted to nobody, as the next rule sees to
-      AND NOT (p.pronamespace = '_spotai'::regnamespace AND p.proname IN ('require_consent', 'retention_step'))
+          'audit_seal', 'audit_verify', 'audit_export', 'audit_detail'))
     UNION ALL
     -- helpers are no way in
     SELECT 'helper granted', format('%s to %s', p.oid::regprocedure, x.grantee::regrole)

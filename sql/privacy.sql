@@ -34,6 +34,12 @@ CREATE FUNCTION pg_temp.forgotten() RETURNS TABLE (what text, object text) LANGU
       AND NOT EXISTS (SELECT FROM _spotai.built_in_table() b
                       WHERE b.relation = 'spotai.' || c.relname AND b.subject_column = a.attname AND b.erase <> 'none')
     UNION ALL
+    -- what is deleted softly is purged
+    SELECT 'spotai.purge() does not know it', c.oid::regclass::text
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'deleted_at' AND NOT a.attisdropped
+    WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+      AND c.relname NOT IN ('track', 'principal', 'tenant')
+    UNION ALL
     -- what is in the registry exists
     SELECT 'no such table', b.relation FROM _spotai.built_in_table() b WHERE to_regclass(b.relation) IS NULL
     UNION ALL
@@ -62,7 +68,7 @@ SELECT * FROM pg_temp.forgotten();
 SELECT count(*) >= 35 AS some_tables FROM _spotai.built_in_table();
 -- each of these can fail
 BEGIN;
-CREATE TABLE spotai.forgotten (tenant_id uuid, subject_id uuid, fan uuid,
+CREATE TABLE spotai.forgotten (tenant_id uuid, subject_id uuid, fan uuid, deleted_at timestamptz,
                                FOREIGN KEY (tenant_id, fan) REFERENCES spotai.principal (tenant_id, id));
 ALTER TABLE spotai.track ADD COLUMN uploaded_by_principal_id uuid;
 ALTER TABLE spotai.api_key RENAME COLUMN principal_id TO person_id;
@@ -297,6 +303,18 @@ CALL spotai.run_jobs();
 SELECT state, error FROM spotai.job WHERE id = :'job';
 SELECT song FROM regress_shop.play ORDER BY at;
 SELECT spotai.retention_drop('regress_shop.play') AS done, spotai.retention_drop('regress_shop.play') AS again, spotai.retention_drop(NULL) AS of_null;
+-- a policy is the tenant's, and so is its job
+INSERT INTO regress_shop.play VALUES (:'acme', gen_random_uuid(), 'acme''s', '2026-01-01'), ('00000000-0000-0000-0000-000000000001', gen_random_uuid(), 'ours', '2026-01-01');
+BEGIN;
+SELECT set_config('spotai.token', :'root_token', true) IS NOT NULL AS acme;
+SELECT spotai.retention_set('regress_shop.play', '1 day', 'at');
+SELECT spotai.submit('retention') AS job \gset
+SELECT spotai.retention_drop('spotai.login_attempt') AS of_others;
+COMMIT;
+CALL spotai.run_jobs();
+SELECT state, result FROM spotai.job WHERE id = :'job';
+SELECT song FROM regress_shop.play ORDER BY at;
+DELETE FROM regress_shop.play WHERE song = 'ours';
 -- a policy for a table that is not registered any more removes nothing
 SELECT spotai.retention_set('regress_shop.play', '0', 'at');
 SELECT spotai.unregister_personal_data('regress_shop.play') AS done;
@@ -329,6 +347,14 @@ SELECT name FROM spotai.principal WHERE name IN ('carl', 'dora');
 UPDATE spotai.track SET deleted_at = now() - interval '1 s' WHERE id = :'shared';
 SELECT * FROM spotai.purge('0');
 SELECT count(*) AS originals FROM spotai.audio;
+-- who has the permission may erase himself, and is gone from the next transaction on
+SELECT spotai.create_principal('hugo') AS hugo, spotai.create_role('self-eraser', '{privacy:write,privacy:read}') IS NOT NULL AS role \gset
+SELECT spotai.grant_role(:'hugo', 'self-eraser'), set_config('regress.token', spotai.issue_token(:'hugo'), false) IS NOT NULL AS token;
+SELECT spotai.login(current_setting('regress.token')) = :'hugo' AS hugo;
+SELECT e ->> 'rows' AS rows FROM spotai.subject_erase(:'hugo') e;
+SELECT spotai.current_principal() IS NULL AS nobody, spotai.current_tenant() IS NULL AS of_no_tenant;
+SELECT code, message FROM pg_temp.failure(format('SELECT spotai.subject_export(%L)', :'hugo'::text));
+SELECT spotai.logout();
 -- a foreign key of the user's keeps a row, and does not stop the others
 CREATE TABLE regress_shop.keeps (tenant_id uuid, who uuid, FOREIGN KEY (tenant_id, who) REFERENCES spotai.principal (tenant_id, id));
 SELECT spotai.create_principal('emil') AS emil, spotai.create_principal('fred') AS fred \gset
@@ -415,6 +441,16 @@ SELECT spotai.consent_give(spotai.current_principal(), 'mail', '1') IS NOT NULL 
 SELECT spotai.has_consent(spotai.current_principal(), 'mail') AS has;
 SELECT spotai.subject_export(spotai.current_principal()) -> 'tables' -> 'spotai.principal.id' -> 0 ->> 'name' AS name;
 SELECT code, message FROM pg_temp.failure('SELECT spotai.subject_erase(spotai.current_principal())');
+ROLLBACK;
+-- but a key that is limited to something else is not enough
+RESET ROLE;
+SELECT spotai.create_api_key('for stems', '{stems:read}', '1 day', :'plain') AS key \gset
+SET ROLE regress_spotai_app;
+BEGIN;
+SELECT set_config('spotai.token', :'key', true) IS NOT NULL AS plain;
+SELECT spotai.current_principal() = :'plain' AS plain;
+SELECT f.code, f.message FROM unnest(ARRAY['subject_export(spotai.current_principal())', 'consent_give(spotai.current_principal(), ''p'', ''v'')']) call,
+       LATERAL pg_temp.failure('SELECT spotai.' || call) f;
 ROLLBACK;
 -- the tables are for functions alone
 SELECT f.code FROM unnest(ARRAY['INSERT INTO spotai.consent_event (subject_id, purpose, event, text_version, occurred_at) VALUES (gen_random_uuid(), ''p'', ''given'', ''v'', now())',

@@ -361,7 +361,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.consent_give(uuid, text, text, jsonb) IS
-'records in the ledger that a person has agreed to a purpose, in the words of a version of the text, and answers the event''s id. evidence is how it is known; an erasure removes it. For oneself, or with privacy:write. 22004 for nulls, 22023 for texts that have not 1 to 255 bytes, 42501 without the permission';
+'records in the ledger that a person has agreed to a purpose, in the words of a version of the text, and answers the event''s id. evidence is how it is known; an erasure removes it. For oneself, but not by a key with scopes, or with privacy:write. 22004 for nulls, 22023 for texts that have not 1 to 255 bytes, 42501 without the permission';
 
 CREATE FUNCTION _spotai.consent_withdraw(subject uuid, purpose text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
@@ -572,7 +572,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_privacy';
 COMMENT ON FUNCTION spotai.subject_export(uuid) IS
-'all that the tenant has about a person: rows of every table that is registered as personal, details of the audit log decrypted, never a hash or a sealed value; with a manifest of counts and SHA-256, the same as long as the rows are. Writes to the audit log, so the next export has one entry more where a person exports their own. For oneself, or with privacy:read: 42501. Empty for persons that are unknown in the tenant. 22004 for null, 55000 without the key-encryption key, or when a registered table is gone';
+'all that the tenant has about a person: rows of every table that is registered as personal, details of the audit log decrypted, never a hash or a sealed value; with a manifest of counts and SHA-256, the same as long as the rows are. Writes to the audit log, so the next export has one entry more where a person exports their own. For oneself, but not by a key with scopes, or with privacy:read: 42501. Empty for persons that are unknown in the tenant. 22004 for null, 55000 without the key-encryption key, or when a registered table is gone';
 
 -- ---- erasure
 
@@ -674,7 +674,7 @@ LANGUAGE sql STABLE ROWS 20 SET search_path = pg_catalog, pg_temp AS $$
           WHERE p.erase IN ('delete', 'anonymise', 'key') AND p.relation <> 'spotai.audit_entry'
           UNION ALL
           -- the values that ANALYZE remembered before
-          VALUES (1, 'pg_catalog.pg_statistic')) x
+          VALUES (1, 'pg_catalog.pg_statistic'), (1, 'pg_catalog.pg_statistic_ext_data')) x
     ORDER BY last, named COLLATE "C"
 $$;
 COMMENT ON FUNCTION spotai.erase_cleanup() IS

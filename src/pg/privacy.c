@@ -28,7 +28,7 @@
 #include "utils/reltrigger.h"
 #include "utils/syscache.h"
 
-#include "pg/identity.h"
+#include "pg/identity_internal.h"
 #include "pg/owner.h"
 #include "pg/privacy.h"
 #include "pg/seam.h"
@@ -113,8 +113,9 @@ check_entry(const Entry *entry, FunctionCallInfo fcinfo)
 
 	if (entry->permission == NULL)
 		return;
-	if (entry->self && who.has_principal && !PG_ARGISNULL(0) &&
-	    memcmp(PG_GETARG_UUID_P(0), &who.principal, UUID_LEN) == 0)
+	/* a key that was given away for little does not open all of its owner's data */
+	if (entry->self && who.has_principal && sp_identity_session()->scopes == NULL &&
+	    !PG_ARGISNULL(0) && memcmp(PG_GETARG_UUID_P(0), &who.principal, UUID_LEN) == 0)
 		return;
 	sp_identity_require_permission(entry->permission);
 	if (entry->operator&& who.has_principal)

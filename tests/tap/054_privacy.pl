@@ -110,9 +110,10 @@ one("
 	CREATE TABLE shop.play (tenant_id uuid NOT NULL, listener uuid NOT NULL, song text, letter text);
 	ALTER TABLE shop.play ALTER COLUMN letter SET STORAGE EXTERNAL;
 	CREATE INDEX ON shop.play (song);
-	CREATE TABLE shop.customer (tenant_id uuid NOT NULL, id uuid PRIMARY KEY, email text NOT NULL UNIQUE, city text);
+	CREATE TABLE shop.customer (tenant_id uuid NOT NULL, id uuid PRIMARY KEY, email text NOT NULL UNIQUE, city text, region text, kind integer);
+	CREATE STATISTICS shop.pairs (mcv) ON region, kind FROM shop.customer;
 	SELECT spotai.register_personal_data('shop.play', 'listener');
-	SELECT spotai.register_personal_data('shop.customer', 'id', 'anonymise', '{email,city}');
+	SELECT spotai.register_personal_data('shop.customer', 'id', 'anonymise', '{email,city,region}');
 	SELECT spotai.audit_enable('shop.customer', subject_column => 'id');
 	SELECT spotai.create_role('listener', '{stems:read}');
 	CREATE TABLE public.person AS
@@ -125,8 +126,10 @@ one("
 	       spotai.hold_release(spotai.hold_place(id, mark)), spotai.totp_verify(id, '000000')
 	FROM public.person;
 	INSERT INTO shop.play SELECT spotai.current_tenant(), id, mark || ' song', repeat(mark || ' ', 1000) FROM public.person;
-	INSERT INTO shop.customer SELECT spotai.current_tenant(), id, mark || '\@example.org', mark || 'ville' FROM public.person;
+	INSERT INTO shop.customer SELECT spotai.current_tenant(), id, mark || '\@example.org', mark || 'ville',
+		regexp_replace(mark, '[0-9]*\$', 'shire'), 1 FROM public.person;
 	UPDATE shop.customer SET city = city || ' upon Tyne';
+	INSERT INTO shop.play SELECT p.* FROM shop.play p, generate_series(1, 2);
 	ALTER TABLE public.person DROP COLUMN mark;
 	VACUUM FULL public.person;
 	SELECT spotai.audit_seal();
@@ -253,7 +256,7 @@ SKIP:
 {
 	my $shared = $ENV{SPOTAI_SHARED} || "$FindBin::RealBin/../../../shared";
 	my $blns = "$shared/vectors/blns/blns.json";
-	unless (-e $blns) { note '# SKIP no shared vectors'; skip 'no shared vectors', 4; }
+	unless (-e $blns) { note '# SKIP no shared vectors'; skip 'no shared vectors', 13; }
 	my @strings = grep { length } @{ JSON::PP->new->utf8->decode(slurp_file($blns)) };
 	my $values = join ', ', map { my $s = $_; utf8::encode($s); "('" . unpack('H*', $s) . "')" } @strings;
 	one("CREATE TABLE public.blns AS SELECT row_number() OVER () AS n, gen_random_uuid() AS id, convert_from(decode(hex, 'hex'), 'UTF8') AS s FROM (VALUES $values) v (hex)");
@@ -273,9 +276,31 @@ SKIP:
 			SELECT public.try('SELECT spotai.has_consent(\$1::uuid, \$2)', id::text, s) FROM public.blns UNION ALL
 			SELECT public.try('SELECT spotai.consent_withdraw(\$1::uuid, \$2)', id::text, s) FROM public.blns WHERE octet_length(s) <= 255) x
 		"), 'ok', 'names of tables, purposes: answered');
+	is(one("SELECT string_agg(DISTINCT r, ' ') FROM (
+			SELECT public.try('SELECT spotai.register_personal_data(''shop.play'', \$2::name)', '', s) AS r FROM public.blns UNION ALL
+			SELECT public.try('SELECT spotai.register_personal_data(''shop.play'', ''listener'', ''anonymise'', ARRAY[\$2::name])', '', s) FROM public.blns UNION ALL
+			SELECT public.try('SELECT spotai.register_personal_data(''shop.play'', ''listener'', exported => ARRAY[\$2::name])', '', s) FROM public.blns UNION ALL
+			SELECT public.try('SELECT spotai.register_personal_data(''shop.play'', ''listener'', tenant_column => \$2::name)', '', s) FROM public.blns UNION ALL
+			SELECT public.try('SELECT spotai.register_personal_data(''shop.play'', ''listener'', \$2)', '', s) FROM public.blns UNION ALL
+			SELECT public.try('SELECT spotai.retention_set(''shop.play'', ''1 day'', \$2::name)', '', s) FROM public.blns) x
+		WHERE r NOT IN ('42703', '22023')"), '', 'names of columns: there are none');
+	# a table whose names look like code
+	my $odd = q(shop."'; DROP""");
+	one("CREATE TABLE $odd (\"tenant \$1\" uuid, \"\$2; --\" uuid, \"%I %s\" text, \"at'\" timestamptz);
+		SELECT spotai.register_personal_data(\$q\$$odd\$q\$, '\$2; --', 'anonymise', ARRAY['%I %s']::name[], tenant_column => 'tenant \$1');
+		SELECT spotai.retention_set(\$q\$$odd\$q\$, '0', 'at''');
+		INSERT INTO $odd SELECT spotai.current_tenant(), id, s, NULL FROM public.blns");
+	is(one("SELECT count(*) FROM public.blns b, spotai.subject_export(b.id) x, jsonb_each(x -> 'tables') t WHERE t.key LIKE '%DROP%' AND t.value -> 0 ->> '%I %s' = b.s"),
+		scalar(@strings), 'names that look like code: exports');
 	is(one("SELECT count(*) FROM public.blns b, spotai.subject_export(b.id) x WHERE x -> 'tables' -> 'spotai.consent_event.subject_id' @> jsonb_build_array(jsonb_build_object('purpose', b.s))"),
 		$short, 'exports');
 	is(one("SELECT count(*) FROM public.blns b, spotai.subject_erase(b.id) e WHERE (e ->> 'rows')::integer > 0"), scalar(@strings), 'erasures');
+	is(one("SELECT count(*), count(\"%I %s\") FROM $odd"), scalar(@strings) . '|0', 'of such tables, too');
+	one("UPDATE $odd SET \"at'\" = now() - interval '1 s'");
+	cmp_ok(one('SELECT spotai.retention_run()'), '>=', scalar @strings, 'retention');
+	is(one("SELECT count(*) FROM $odd"), '0', 'of such tables, too');
+	my ($status, undef, $said) = $node->psql('postgres', 'SELECT spotai.erase_cleanup() \gexec');
+	is("$status$said", '0', 'and the cleanup');
 }
 
 $node->stop;
