@@ -490,10 +490,33 @@ REVOKE ALL ON SCHEMA spotai FROM regress_spotai_writer;
 REVOKE ALL ON album FROM regress_spotai_writer;
 DROP ROLE regress_spotai_writer;
 
+-- json that is no jsonb is written as a text, so that the log stays readable
+CREATE TYPE public.odd_pair AS (n integer, j json);
+CREATE TABLE public.odd (id integer PRIMARY KEY, j json, pair odd_pair);
+SELECT spotai.audit_enable('public.odd');
+INSERT INTO odd (id, j) VALUES (1, '{"a": "\u0000"}'), (2, '"\ud800"'), (3, '1e400000'), (4, ('1' || repeat('0', 140000))::json),
+    (5, '{"uuid": "3e4f", "n": [1, 2.5], "u": "\u00e4"}'), (6, '"\\ud800"'), (7, '{"1e999999": 2}');
+INSERT INTO odd (id, pair) VALUES (8, ROW(1, '{"a": "\u0000"}')), (9, ROW(1, '{"a": 1}'));
+SELECT object, left((detail -> 'new' -> 'j')::text, 60) AS j, detail -> 'new' -> 'pair' AS pair FROM spotai.audit_log WHERE object LIKE 'public.odd[%' ORDER BY object;
+
+-- a checkpoint that may be rolled back does not get out
+SELECT spotai.audit('before', 'a rollback') IS NOT NULL AS written;
+BEGIN;
+SELECT spotai.audit_seal() > 0 AS sealed;
+SAVEPOINT asked;
+SELECT spotai.audit_checkpoint();
+ROLLBACK TO asked;
+SELECT spotai.audit_export(0, 1);
+ROLLBACK;
+SELECT spotai.audit_checkpoint() IS NOT NULL AS last, (SELECT entries > 0 FROM spotai.audit_unsealed) AS waits;
+SELECT spotai.audit_seal() > 0 AS sealed;
+SELECT split_part(spotai.audit_checkpoint(), E'\n', 2)::bigint > 0 AS size;
+
 -- DROP EXTENSION takes the guards; migrate() puts them back, and the log goes on
 SET client_min_messages = warning;
 DROP VIEW changes;
-DROP TABLE song, "Odd ""name", play, artist, album, listener;
+DROP TABLE odd, song, "Odd ""name", play, artist, album, listener;
+DROP TYPE odd_pair;
 DROP EXTENSION spotai CASCADE;
 CREATE EXTENSION spotai;
 CALL spotai.migrate();

@@ -65,6 +65,7 @@ CREATE PROCEDURE _spotai.migrated_audit()
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     guarded regclass;
+    reader text;
 BEGIN
     FOR guarded IN
         SELECT c.oid FROM pg_class c
@@ -76,10 +77,16 @@ BEGIN
     END LOOP;
     PERFORM _spotai.audit_make_partition(now());
     PERFORM _spotai.audit_make_partition(now() + interval '1 month');
+    -- the public halves of the log's keys, for those who verify
+    FOREACH reader IN ARRAY ARRAY['spotai_admin', 'spotai_auditor'] LOOP
+        IF to_regrole(reader) IS NOT NULL AND NOT has_column_privilege(reader, 'spotai.audit_key', 'verifier', 'SELECT') THEN
+            EXECUTE format('GRANT SELECT (id, origin, verifier, created_at) ON spotai.audit_key TO %I', reader);
+        END IF;
+    END LOOP;
 END
 $$;
 COMMENT ON PROCEDURE _spotai.migrated_audit() IS
-'what migrate() does for the audit log once its tables are there: guards, and partitions for this month and the next';
+'what migrate() does for the audit log once its tables are there: guards, partitions for this month and the next, and who may read the public halves of its keys';
 
 CREATE FUNCTION spotai.audit(action text, object text, detail jsonb DEFAULT '{}', subject uuid DEFAULT NULL) RETURNS uuid
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
@@ -234,7 +241,7 @@ LANGUAGE C STABLE PARALLEL SAFE COST 100 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_checkpoint';
 COMMENT ON FUNCTION spotai.audit_checkpoint() IS
-'the last signed checkpoint (c2sp.org/tlog-checkpoint), to be kept outside of the database; null when nothing has been sealed';
+'the last signed checkpoint (c2sp.org/tlog-checkpoint), to be kept outside of the database; null when nothing has been sealed. Raises 25001 in a transaction that has sealed: a checkpoint that is rolled back must not get out';
 
 CREATE FUNCTION spotai.audit_verify(OUT tree_size bigint, OUT ok boolean, OUT first_bad uuid, OUT detail text)
 RETURNS SETOF record
@@ -249,4 +256,4 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 10000 SECURITY DEFI
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_export';
 COMMENT ON FUNCTION spotai.audit_export(bigint, bigint) IS
-'the log from one size to another as JSON lines with a signed checkpoint at the end, for the program spotai-verify. Raises 22023 unless 0 <= from_size <= to_size <= size of the log';
+'the log from one size to another as JSON lines with a signed checkpoint at the end, for the program spotai-verify. Raises 22023 unless 0 <= from_size <= to_size <= size of the log, 25001 in a transaction that has sealed';

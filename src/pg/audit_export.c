@@ -177,6 +177,7 @@ spotai_audit_export(PG_FUNCTION_ARGS)
 	char *note;
 
 	sp_pg_require_tables();
+	sp_audit_require_committed();
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();
 	check_range(PG_GETARG_INT64(0), PG_GETARG_INT64(1), sp_audit_sealed_size());

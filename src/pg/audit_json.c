@@ -202,6 +202,39 @@ write_time(const Column *column, Datum value, StringInfo out)
 	escape_json(out, text);
 }
 
+/*
+ * Whether JSON text is surely jsonb as well, which has no NUL, no half of a pair
+ * of code units and no number without end: one such value would make the log
+ * unreadable for whoever reads it as jsonb.  What might be one is written as a
+ * text.
+ */
+static bool
+is_jsonb(const char *text)
+{
+	bool in_string = false;
+	int digits = 0;
+
+	for (const char *at = text; *at != '\0'; at++)
+	{
+		if (*at == '\\')
+		{
+			/* \u0000 and \ud800 to \udfff */
+			if (at[1] == 'u' && (strncmp(at + 2, "0000", 4) == 0 || at[2] == 'd' || at[2] == 'D'))
+				return false;
+			at += at[1] != '\0';
+			continue;
+		}
+		if (*at == '"')
+			in_string = !in_string;
+		if (in_string)
+			continue;
+		if (digits > 300 || (digits > 0 && (*at == 'e' || *at == 'E')))
+			return false;
+		digits = *at >= '0' && *at <= '9' ? digits + 1 : 0;
+	}
+	return true;
+}
+
 static void
 write_to_json(const Column *column, Datum value, StringInfo out)
 {
@@ -210,7 +243,15 @@ write_to_json(const Column *column, Datum value, StringInfo out)
 	if (VARSIZE_ANY_EXHDR(json) > SP_AUDIT_BIG_VALUE)
 		write_big(PointerGetDatum(json), out);
 	else
-		appendBinaryStringInfo(out, VARDATA_ANY(json), (int) VARSIZE_ANY_EXHDR(json));
+	{
+		char *copy = text_to_cstring(json);
+
+		if (is_jsonb(copy))
+			appendStringInfoString(out, copy);
+		else
+			escape_json(out, copy);
+		pfree(copy);
+	}
 }
 
 static void
@@ -238,7 +279,7 @@ write_value(const Column *column, Datum value, StringInfo out)
 		appendStringInfoString(out, text[0] == 't' ? "true" : "false");
 	else if (column->kind == AS_NUMBER)
 		write_number(text, out);
-	else if (column->kind == AS_JSON)
+	else if (column->kind == AS_JSON && is_jsonb(text))
 		appendStringInfoString(out, text);
 	else
 		escape_json(out, text);

@@ -154,6 +154,7 @@ spotai_audit_checkpoint(PG_FUNCTION_ARGS)
 	bool isnull;
 
 	sp_pg_require_tables();
+	sp_audit_require_committed();
 	SPI_connect();
 	if (sp_pg_query(&newest, NULL, NULL, true) == 1)
 	{

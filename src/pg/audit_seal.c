@@ -219,6 +219,24 @@ store_checkpoint(Oid table, const SpAuditSigner *signer, const SpMerkleFrontier 
 	sp_bulk_close(bulk);
 }
 
+/* Of the last sealing of this session. */
+static TransactionId sealed_in = InvalidTransactionId;
+
+/*
+ * A copy of a checkpoint that is rolled back afterwards would accuse an honest
+ * log for ever.
+ */
+void
+sp_audit_require_committed(void)
+{
+	if (TransactionIdIsValid(sealed_in) && sealed_in == GetTopTransactionIdIfAny())
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+		     errmsg("the checkpoint of this transaction is not committed yet"),
+		     errhint("Commit what spotai.audit_seal() has done, then ask for the checkpoint.")));
+}
+
 int64
 sp_audit_seal(SpAuditSigner *signer, int64 limit)
 {
@@ -239,6 +257,7 @@ sp_audit_seal(SpAuditSigner *signer, int64 limit)
 		store_checkpoint(checkpoints, signer, &frontier);
 		/* a copy of the checkpoint must not outlive it: a crash would make it accuse us */
 		ForceSyncCommit();
+		sealed_in = GetTopTransactionId();
 		CommandCounterIncrement();
 	}
 	UnregisterSnapshot(snapshot);

@@ -28,6 +28,9 @@ extern int64 sp_audit_seal(SpAuditSigner *signer, int64 limit);
 /* Keep others from sealing, and from making a key, until the transaction ends. */
 extern Oid sp_audit_seal_lock(void);
 
+/* Raise 25001 in a transaction that has sealed: its checkpoint may still be rolled back. */
+extern void sp_audit_require_committed(void);
+
 /* Size of the log, as of the newest checkpoint.  SPI is connected. */
 extern uint64 sp_audit_sealed_size(void);
 

@@ -13,6 +13,7 @@
 #include "utils/timestamp.h"
 
 #include "core/jose/jws.h"
+#include "pg/compat.h"
 #include "pg/identity.h"
 #include "pg/owner.h"
 
@@ -134,7 +135,7 @@ extern TimestampTz sp_identity_expiry(TimestampTz now, Interval *ttl, int days);
 extern pg_uuid_t sp_identity_tenant_of(const pg_uuid_t *principal);
 
 /* Raise 42704: there is no such principal. */
-extern void sp_identity_no_principal(const pg_uuid_t *principal) pg_attribute_noreturn();
+extern void sp_identity_no_principal(const pg_uuid_t *principal) SP_NORETURN;
 
 /* ---- identity_role.c ---- */
 
