@@ -260,7 +260,7 @@ stage() {
     dir=$(private_dir stage)
     rm -rf "${dir:?}"/*
     mkdir -p "$dir/results" "$dir/isolation" "$dir/demo"
-    for part in sql expected tests scripts migrations demo/song; do
+    for part in sql expected tests scripts migrations docs demo/song; do
         if [ -d $part ]; then cp -a $part "$dir/$(dirname $part)/"; fi
     done
     if am_root; then chown -R postgres: "$dir"; fi

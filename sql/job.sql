@@ -204,9 +204,7 @@ SELECT spotai.cancel('00000000-0000-0000-0000-00000000000a');
 
 -- an ordinary role runs its own jobs, sees those of the tenant, and touches no other's
 CREATE ROLE regress_spotai_musician;
-GRANT USAGE ON SCHEMA spotai, _spotai TO regress_spotai_musician;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA spotai TO regress_spotai_musician;
-GRANT EXECUTE ON ALL ROUTINES IN SCHEMA spotai, _spotai TO regress_spotai_musician;
+GRANT spotai_admin TO regress_spotai_musician;
 DELETE FROM spotai.job;
 SELECT spotai.submit('noop') AS foreign \gset
 SELECT spotai.schedule('foreign', '@daily', 'noop') IS NOT NULL;

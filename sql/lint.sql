@@ -95,6 +95,8 @@ LANGUAGE sql AS $$
     SELECT 'trigger', format('%s on %s', t.tgname, t.tgrelid::regclass)
     FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
     WHERE c.relnamespace = 'spotai'::regnamespace AND NOT t.tgisinternal
+      -- the audit log is one log, on one node
+      AND t.tgfoid <> '_spotai.audit_append_only()'::regprocedure
     UNION ALL
     -- tables are the user's, so they are not members of the extension
     SELECT 'table is a member of the extension', d.objid::regclass::text
@@ -104,6 +106,52 @@ LANGUAGE sql AS $$
     SELECT 'description of a setting is not a sentence', s.name
     FROM pg_settings s
     WHERE s.name LIKE 'spotai.%' AND (s.short_desc !~ '^["A-Z].*\.$' OR s.extra_desc !~ '^["A-Z].*\.$')
+    UNION ALL
+    -- whoever calls one has its owner's rights, a superuser's: each is here for a reason
+    SELECT 'security definer', p.oid::regprocedure::text
+    FROM pg_proc p
+    WHERE p.pronamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace) AND p.prosecdef
+      AND NOT (p.pronamespace = 'spotai'::regnamespace AND p.proname IN (
+          -- hashes of all tenants make a proof, which nobody needs to be able to read for that
+          'audit_inclusion_proof', 'audit_consistency_proof', 'audit_checkpoint',
+          -- the log is one log; for the roles that may call them
+          'audit_seal', 'audit_verify', 'audit_export', 'audit_detail'))
+    UNION ALL
+    -- helpers are no way in
+    SELECT 'helper granted', format('%s to %s', p.oid::regprocedure, x.grantee::regrole)
+    FROM pg_proc p, aclexplode(p.proacl) x
+    WHERE p.pronamespace = '_spotai'::regnamespace AND x.grantee NOT IN (0, p.proowner)
+      AND (p.proname, x.grantee::regrole::text) NOT IN (
+          -- spotai.audit_enable() and spotai.audit_disable() make triggers in their caller's name
+          ('require_tables', 'spotai_admin'), ('audit_drop_triggers', 'spotai_admin'), ('relation_name', 'spotai_admin'),
+          ('audit_rows', 'spotai_admin'), ('audit_event', 'spotai_admin'))
+    UNION ALL
+    -- a view without it shows its owner's rows
+    SELECT 'no security_invoker', c.oid::regclass::text
+    FROM pg_class c
+    WHERE c.relnamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace) AND c.relkind = 'v'
+      AND NOT coalesce(c.reloptions, '{}') && ARRAY['security_invoker=true', 'security_invoker=on']
+    UNION ALL
+    -- a setting is what somebody claims
+    SELECT 'policy trusts a setting', format('%s on %s', p.polname, p.polrelid::regclass)
+    FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid
+    WHERE c.relnamespace = 'spotai'::regnamespace
+      AND concat(pg_get_expr(p.polqual, p.polrelid), pg_get_expr(p.polwithcheck, p.polrelid)) LIKE '%current_setting%'
+    UNION ALL
+    -- what row-level security does not know of: rows that all go at once, keys that tell what exists, code that others run
+    SELECT 'privilege past the policies', format('%s on %s to %s', x.privilege_type, c.oid::regclass, x.grantee::regrole)
+    FROM pg_class c, aclexplode(c.relacl) x
+    WHERE c.relnamespace = 'spotai'::regnamespace AND x.grantee NOT IN (0, c.relowner)
+      AND x.privilege_type IN ('TRUNCATE', 'REFERENCES', 'TRIGGER')
+    UNION ALL
+    -- whose rows name tenants in another column: staff and auditors alone
+    SELECT 'readable across tenants', format('%s by %s', c.oid::regclass, x.grantee::regrole)
+    FROM pg_class c, aclexplode(c.relacl) x
+    WHERE c.relnamespace = 'spotai'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+      AND x.grantee NOT IN (0, c.relowner) AND x.grantee::regrole::text NOT IN ('spotai_admin', 'spotai_auditor')
+    UNION ALL
+    SELECT 'trusted', v.name
+    FROM pg_available_extension_versions v WHERE v.name = 'spotai' AND (v.trusted OR NOT v.superuser)
     ORDER BY 1, 2
 $$;
 
@@ -125,6 +173,12 @@ ALTER EXTENSION spotai ADD TYPE spotai.careless_state;
 ALTER EXTENSION spotai ADD TABLE spotai.careless;
 GRANT SELECT ON spotai.careless TO PUBLIC;
 GRANT USAGE ON SCHEMA spotai TO PUBLIC;
+CREATE FUNCTION _spotai.careless() RETURNS integer LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'SELECT 1';
+GRANT EXECUTE ON FUNCTION _spotai.careless() TO spotai_user;
+CREATE VIEW spotai.careless_view AS SELECT 1 AS one;
+CREATE POLICY careless ON spotai.track USING (tenant_id = current_setting('careless.tenant')::uuid);
+GRANT TRUNCATE ON spotai.track TO spotai_user;
+GRANT SELECT ON spotai.audit_leaf TO spotai_user;
 SELECT * FROM pg_temp.violations();
 ROLLBACK;
 \i :end

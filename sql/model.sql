@@ -232,7 +232,10 @@ SELECT code FROM pg_temp.failure($$ SELECT * FROM spotai.models() $$);
 RESET ROLE;
 GRANT SELECT ON ALL TABLES IN SCHEMA spotai TO regress_spotai_user;
 GRANT SELECT ON pg_temp.file TO regress_spotai_user;
+SELECT spotai.create_api_key('reader', '{}', '1 day') AS key \gset
 SET ROLE regress_spotai_user;
+SELECT count(*) AS of_nobody FROM spotai.models() WHERE version IS NOT NULL;
+SELECT spotai.login_api_key(:'key') IS NOT NULL AS logged_in;
 SELECT name, version, active FROM spotai.models() WHERE version IS NOT NULL;
 SELECT name FROM spotai.model ORDER BY name, version;
 SELECT octet_length(spotai.model_content('tiny4')) > 16000 AS readable;
@@ -240,6 +243,7 @@ SELECT (pg_temp.failure($$ SELECT spotai.model_import('/etc/hostname', 'x') $$))
 SELECT (pg_temp.failure($$ SELECT spotai.model_export('tiny4', '/tmp/x.safetensors') $$)).*;
 SELECT code FROM pg_temp.failure($$ SELECT spotai.model_import(pg_temp.file('tiny-2stems.npz'), 'x') $$);
 SELECT code FROM pg_temp.failure($$ SELECT spotai.model_drop('tiny4') $$);
+SELECT spotai.logout();
 RESET ROLE;
 DROP OWNED BY regress_spotai_user;
 DROP ROLE regress_spotai_user;

@@ -41,11 +41,27 @@ SELECT * FROM spotai.track;
 RESET ROLE;
 REVOKE ALL ON SCHEMA spotai FROM regress_spotai_stranger;
 
--- a role that an administrator lets in
-GRANT USAGE ON SCHEMA spotai, _spotai TO regress_spotai_user;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA spotai, _spotai TO regress_spotai_user;
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA spotai TO regress_spotai_user;
+-- what the roles may do
+SELECT grantee, privileges, string_agg(relation, ', ' ORDER BY relation COLLATE "C") AS relations
+FROM (SELECT r.rolname AS grantee, c.relname AS relation, string_agg(a.privilege_type, ',' ORDER BY a.privilege_type COLLATE "C") AS privileges
+      FROM pg_class c CROSS JOIN aclexplode(c.relacl) a JOIN pg_roles r ON r.oid = a.grantee AND r.oid <> c.relowner
+      WHERE c.relnamespace = 'spotai'::regnamespace GROUP BY 1, 2) g GROUP BY grantee, privileges ORDER BY grantee COLLATE "C", privileges COLLATE "C";
+SELECT relname AS granted_to_nobody FROM pg_class c
+WHERE relnamespace = 'spotai'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
+  AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee <> c.relowner) ORDER BY relname COLLATE "C";
+SELECT grantees, string_agg(DISTINCT routine, ', ' ORDER BY routine) AS routines
+FROM (SELECT p.proname::text COLLATE "C" AS routine, coalesce(string_agg(r.rolname, ', ' ORDER BY r.rolname COLLATE "C"), 'nobody') AS grantees
+      FROM pg_proc p LEFT JOIN LATERAL (SELECT r.rolname FROM aclexplode(p.proacl) a JOIN pg_roles r ON r.oid = a.grantee AND r.oid <> p.proowner) r ON true
+      WHERE p.pronamespace = 'spotai'::regnamespace GROUP BY p.oid, 1) g GROUP BY grantees ORDER BY grantees COLLATE "C";
+SELECT p.oid::regprocedure AS helper, a.grantee::regrole FROM pg_proc p CROSS JOIN aclexplode(p.proacl) a
+WHERE p.pronamespace = '_spotai'::regnamespace AND a.grantee <> p.proowner ORDER BY p.proname;
+
+-- a role that an administrator lets in, and a program that logs in
+GRANT spotai_user TO regress_spotai_user;
+SELECT spotai.create_api_key('program', '{}', '1 day') AS key \gset
 SET ROLE regress_spotai_user;
+SELECT count(*) AS of_nobody FROM spotai.track;
+SELECT spotai.login_api_key(:'key') IS NOT NULL AS logged_in;
 SELECT title FROM spotai.track ORDER BY title;
 SELECT count(*) AS tenants FROM spotai.tenant;
 SELECT spotai.ingest(pg_temp.sine(220, 9000, 4000, 1, 8000), 'mine') IS NOT NULL AS ingested;
@@ -78,6 +94,7 @@ SELECT * FROM pg_temp.failure(format($$ SELECT spotai.export_audio(%L, '/tmp/x.f
     (SELECT audio_id FROM spotai.track WHERE title = 'mine')));
 CALL spotai.migrate();
 \echo :LAST_ERROR_SQLSTATE
+SELECT spotai.logout();
 RESET ROLE;
 SELECT title FROM spotai.track ORDER BY title;
 

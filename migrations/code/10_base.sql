@@ -13,16 +13,6 @@ AS 'MODULE_PATHNAME', 'spotai_require_tables';
 COMMENT ON FUNCTION _spotai.require_tables() IS
 'raises 42P01 when CALL spotai.migrate() has not been run yet, 55000 when it must be run again';
 
--- The one place that knows whose rows a session may see.  Until the identity
--- room proves a tenant by a signed token there is one tenant, and privileges on
--- the tables decide who belongs to it.
-CREATE FUNCTION spotai.current_tenant() RETURNS uuid
-LANGUAGE sql STABLE PARALLEL SAFE
-SET search_path = pg_catalog, pg_temp
-AS $$ SELECT '00000000-0000-0000-0000-000000000001'::uuid $$;
-COMMENT ON FUNCTION spotai.current_tenant() IS
-'tenant whose rows the session may see and write; every row-level security policy calls it';
-
 CREATE PROCEDURE _spotai.create_migration_table()
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -68,6 +58,10 @@ BEGIN
         IF NOT (SELECT relrowsecurity FROM pg_class WHERE oid = tenant_table) THEN
             EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenant_table);
         END IF;
+        -- also for programs that connect as the owner; but he runs the queue, for all tenants
+        IF (SELECT relname NOT IN ('job', 'schedule') AND NOT relforcerowsecurity FROM pg_class WHERE oid = tenant_table) THEN
+            EXECUTE format('ALTER TABLE %s FORCE ROW LEVEL SECURITY', tenant_table);
+        END IF;
         IF NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = tenant_table AND polname = 'tenant_isolation') THEN
             EXECUTE format('CREATE POLICY tenant_isolation ON %s '
                            'USING (tenant_id = (SELECT spotai.current_tenant())) '
@@ -95,6 +89,7 @@ DECLARE
 BEGIN
     -- one migration at a time in this database; the key is 'spotai' in ASCII
     PERFORM pg_advisory_xact_lock(x'73706f746169'::bigint);
+    CALL _spotai.make_roles();
     CALL _spotai.create_migration_table();
     SELECT max(m.version) INTO newest_applied FROM spotai.schema_migration m;
     IF newest_applied > newest_known THEN

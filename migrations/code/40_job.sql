@@ -2,7 +2,7 @@
 
 CREATE FUNCTION spotai.submit(
     kind text, args jsonb DEFAULT '{}', priority integer DEFAULT 0,
-    run_at timestamptz DEFAULT now(), idempotency_key text DEFAULT NULL)
+    run_at timestamptz DEFAULT pg_catalog.now(), idempotency_key text DEFAULT NULL)
 RETURNS uuid
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp

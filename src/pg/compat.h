@@ -40,6 +40,22 @@
 #define sp_backend_status(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* 18 asks whether a deferrable one will do. */
+#if PG_VERSION_NUM >= 180000
+#define sp_primary_key(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define sp_primary_key(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
+/* 16 can leave out indexes that do not summarise. */
+#if PG_VERSION_NUM >= 160000
+#define sp_insert_index_tuples(info, slot, estate) \
+	ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL, false)
+#else
+#define sp_insert_index_tuples(info, slot, estate) \
+	ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* pg_attribute_noreturn() went in 18, and what replaced it stands elsewhere. */
 #define SP_NORETURN __attribute__((noreturn))
 

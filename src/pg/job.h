@@ -49,7 +49,7 @@ typedef Jsonb *(*SpJobHandler)(SpJob *job, Jsonb *args);
 /*
  * Open a short transaction: READ COMMITTED, SPI connected, an active snapshot,
  * search_path = pg_catalog, pg_temp, and the privileges of the role that
- * submitted the job.  Throws when that role does not exist any more.
+ * submitted the job, in the job's tenant.  Throws when that role does not exist any more.
  */
 extern void sp_job_tx_begin(SpJob *job);
 

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "core/job/backoff.h"
+#include "pg/identity.h"
 #include "pg/job.h"
 #include "pg/job_engine.h"
 #include "pg/job_kinds.h"
@@ -118,6 +119,7 @@ sp_job_tx_begin(SpJob *job)
 	sp_job_runner_open(job->runner);
 	stop_if(job, sp_job_hold(job->row), false);
 	sp_job_runner_become_submitter(job->runner, job->row->submitted_by);
+	sp_identity_act_for(&job->row->tenant_id);
 }
 
 void

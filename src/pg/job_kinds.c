@@ -15,6 +15,7 @@
 
 #include "pg/audio_job.h"
 #include "pg/job_kinds.h"
+#include "pg/privacy_job.h"
 #include "pg/stems_job.h"
 
 /* Between two ticks of a noop that takes its time. */
@@ -63,6 +64,9 @@ static const SpJobKind kinds[] = {
 	{"noop", noop, true,
      "does nothing, for measurements and tests; args: seconds to take, error (an SQLSTATE) to end "
      "with in the first `times` attempts"},
+	{"retention", sp_privacy_retention_job, false,
+     "removes what the tenant's retention policies say; args: batch (10000), rows a transaction; "
+     "result: rows"},
 	{"separate", sp_stems_job, false,
      "separates a track into stems; args: track_id, stems (4), model; result: the model and the "
      "audio id of each stem"},

@@ -1,6 +1,7 @@
 /*
  * src/pg/job_launcher.c
- *	  The launcher: keeps spotai.workers background workers running.
+ *	  The launcher: keeps spotai.workers background workers running, and the
+ *	  sealer of the audit log.
  *
  * It is connected to no database, so it can wait for spotai.database to be
  * created.  It starts the first worker, which waits for the extension and its
@@ -31,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "pg/audit_settings.h"
 #include "pg/compat.h"
 #include "pg/job_settings.h"
 #include "pg/job_shmem.h"
@@ -102,15 +104,16 @@ database_exists(void)
 }
 
 static void
-start_worker(ManagedWorker *managed, int index)
+start_process(ManagedWorker *managed, const char *type, const char *name, const char *function,
+              int index)
 {
 	BackgroundWorker worker = {0};
 	static bool complained = false;
 
-	snprintf(worker.bgw_name, BGW_MAXLEN, "spotai worker %d", index + 1);
-	snprintf(worker.bgw_type, BGW_MAXLEN, "spotai worker");
+	snprintf(worker.bgw_name, BGW_MAXLEN, "%s", name);
+	snprintf(worker.bgw_type, BGW_MAXLEN, "%s", type);
 	snprintf(worker.bgw_library_name, BGW_MAXLEN, "spotai");
-	snprintf(worker.bgw_function_name, BGW_MAXLEN, SP_JOB_WORKER_MAIN);
+	snprintf(worker.bgw_function_name, BGW_MAXLEN, "%s", function);
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
@@ -122,9 +125,25 @@ start_worker(ManagedWorker *managed, int index)
 	managed->handle = NULL;
 	managed->start_after = managed->started_at + LAST_DELAY_US;
 	if (!complained)
-		ereport(LOG, (errmsg("could not start spotai worker %d", index + 1),
+		ereport(LOG, (errmsg("could not start %s", name),
 		              errhint("Increase max_worker_processes, or decrease spotai.workers.")));
 	complained = true;
+}
+
+static void
+start_worker(ManagedWorker *managed, int index)
+{
+	char name[BGW_MAXLEN];
+
+	snprintf(name, sizeof(name), "spotai worker %d", index + 1);
+	start_process(managed, "spotai worker", name, SP_JOB_WORKER_MAIN, index);
+}
+
+/* Of the audit room, which finds out for itself what it has to do. */
+static void
+start_sealer(ManagedWorker *managed)
+{
+	start_process(managed, "spotai sealer", "spotai sealer", SP_AUDIT_SEALER_MAIN, 0);
 }
 
 /* A worker has ended: decide when to start the next, and let others take over. */
@@ -142,29 +161,36 @@ note_end(ManagedWorker *managed)
 	sp_job_wake(InvalidOid, 1);
 }
 
+/* Whether to start it now; takes note when it has ended. */
+static bool
+is_due(ManagedWorker *managed, bool wanted)
+{
+	pid_t pid;
+
+	if (managed->handle && GetBackgroundWorkerPid(managed->handle, &pid) == BGWH_STOPPED)
+		note_end(managed);
+	return managed->handle == NULL && wanted && GetCurrentTimestamp() >= managed->start_after;
+}
+
 static void
-manage(ManagedWorker *workers, bool database_there)
+manage(ManagedWorker *workers, ManagedWorker *sealer, bool database_there)
 {
 	int wanted = !database_there         ? 0
 	             : sp_job_tables_ready() ? sp_job_workers
 	                                     : Min(sp_job_workers, 1);
-	TimestampTz now = GetCurrentTimestamp();
 
 	/* those that are too many end by themselves */
 	for (int i = 0; i < SP_JOB_MAX_WORKERS; i++)
-	{
-		pid_t pid;
-
-		if (workers[i].handle && GetBackgroundWorkerPid(workers[i].handle, &pid) == BGWH_STOPPED)
-			note_end(&workers[i]);
-		if (workers[i].handle == NULL && i < wanted && now >= workers[i].start_after)
+		if (is_due(&workers[i], i < wanted))
 			start_worker(&workers[i], i);
-	}
+	if (is_due(sealer, database_there && sp_audit_seal_interval_ms > 0))
+		start_sealer(sealer);
 }
 
 void
 spotai_job_launcher_main(Datum arg)
 {
+	static ManagedWorker sealer;
 	ManagedWorker *workers;
 	bool complained = false;
 
@@ -192,7 +218,7 @@ spotai_job_launcher_main(Datum arg)
 			ereport(LOG,
 			        (errmsg("spotai workers are waiting for database \"%s\"", sp_job_database)));
 		complained = !there;
-		manage(workers, there);
+		manage(workers, &sealer, there);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, LOOK_INTERVAL_MS,
 		                 PG_WAIT_EXTENSION);
 	}

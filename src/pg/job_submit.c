@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "pg/audit.h"
 #include "pg/job_kinds.h"
 #include "pg/job_settings.h"
 #include "pg/job_shmem.h"
@@ -152,7 +153,10 @@ spotai_submit(PG_FUNCTION_ARGS)
 	SPI_finish();
 	/* also for a later run_at: a sleeping worker has to set its alarm */
 	if (fresh)
+	{
 		sp_job_wake_at_commit(1);
+		sp_audit_count("job.submit", text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND)));
+	}
 	PG_RETURN_UUID_P(id);
 }
 

@@ -29,6 +29,7 @@
 
 #include "core/job/backoff.h"
 #include "pg/compat.h"
+#include "pg/identity.h"
 #include "pg/job_queue.h"
 #include "pg/job_schedule.h"
 #include "pg/job_settings.h"
@@ -159,6 +160,7 @@ sp_job_upkeep(SpJobRunner *runner)
 	runner->next_upkeep = now + SP_JOB_UPKEEP_INTERVAL_US;
 	sp_job_runner_open(runner);
 	due = take_over(now) + sp_job_submit_scheduled(now);
+	sp_identity_upkeep();
 	more = prune(runner, now);
 	runner->next_due = sp_job_next_due(runner->last_look);
 	if (due > 1)

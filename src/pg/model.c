@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "core/model/catalogue.h"
+#include "pg/audit.h"
 #include "pg/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -258,6 +259,7 @@ spotai_model_activate(PG_FUNCTION_ARGS)
 	if (!find_row(name, version, "{}", &row))
 		sp_model_get(name, version, &row);
 	sp_model_set_active(name, version);
+	sp_audit_event("model.activate", psprintf("%s %s", name, version), (Datum) 0);
 	MemoryContextSwitchTo(caller);
 	result = cstring_to_text(version);
 	SPI_finish();
@@ -299,6 +301,7 @@ spotai_model_drop(PG_FUNCTION_ARGS)
 		                errmsg("version \"%s\" of model \"%s\" is active", version, name),
 		                errhint("Make another one active first, with spotai.model_activate().")));
 	delete_row(&row);
+	sp_audit_event("model.drop", psprintf("%s %s", name, version), (Datum) 0);
 	SPI_finish();
 	PG_RETURN_VOID();
 }

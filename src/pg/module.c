@@ -15,10 +15,15 @@
 #include "utils/guc.h"
 
 #include "pg/audio.h"
+#include "pg/audit.h"
+#include "pg/identity.h"
 #include "pg/job.h"
+#include "pg/keys.h"
 #include "pg/model.h"
 #include "pg/nn.h"
+#include "pg/privacy.h"
 #include "pg/seam.h"
+#include "pg/secrets.h"
 #include "pg/sql.h"
 #include "pg/stems.h"
 
@@ -32,11 +37,16 @@ SPOTAI_FUNCTION(spotai_require_tables);
 void
 _PG_init(void)
 {
+	sp_identity_init();
 	sp_audio_init();
 	sp_nn_init();
 	sp_model_init();
 	sp_stems_init();
 	sp_job_init();
+	sp_keys_init();
+	sp_secrets_init();
+	sp_audit_init();
+	sp_privacy_init();
 	MarkGUCPrefixReserved("spotai");
 }
 

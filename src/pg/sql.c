@@ -12,6 +12,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "pg/identity.h"
+#include "pg/owner.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -94,32 +96,31 @@ sp_pg_require_tables(void)
 	static Oid verified = InvalidOid;
 	Oid nsp = get_namespace_oid("spotai", true);
 	Oid rel = OidIsValid(nsp) ? get_relname_relid("schema_migration", nsp) : InvalidOid;
+	SpOwner before;
 
 	if (OidIsValid(rel) && rel == verified)
 		return;
 	if (!OidIsValid(rel))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("spotai has no tables yet"),
 		                errhint("CALL spotai.migrate();")));
+	/* who may call us need not be able to read the list of steps */
+	before = sp_pg_become_owner("schema_migration");
 	SPI_connect();
 	if (present_version() < required_version())
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("the tables of spotai are older than the extension"),
 		                errhint("CALL spotai.migrate();")));
 	SPI_finish();
+	sp_pg_resign(&before);
 	verified = rel;
 }
 
 Datum
 sp_pg_current_tenant(void)
 {
-	static SpQuery tenant = {.text = "SELECT spotai.current_tenant()"};
-	bool isnull;
-	Datum value;
+	SpIdentity who = sp_identity_require();
+	pg_uuid_t *tenant = palloc(sizeof(pg_uuid_t));
 
-	sp_pg_query(&tenant, NULL, NULL, true);
-	value = sp_pg_column(0, 1, &isnull);
-	if (isnull)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("this session belongs to no tenant")));
-	return value;
+	*tenant = who.tenant;
+	return UUIDPGetDatum(tenant);
 }

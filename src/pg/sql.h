@@ -47,7 +47,7 @@ extern char *sp_pg_column_text(uint64 row, int col);
  */
 extern void sp_pg_require_tables(void);
 
-/* The tenant whose rows this session may see; asks spotai.current_tenant(). */
+/* The tenant whose rows this session may see, palloc'd; raises 42501 for nobody. */
 extern Datum sp_pg_current_tenant(void);
 
 #endif /* SP_SQL_H */

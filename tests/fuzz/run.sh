@@ -13,8 +13,9 @@ clang=${FUZZ_CC:-clang-14}
 out=build/fuzz
 flags="-std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -Isrc -Itests"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
-libs="-lsndfile -lsoxr -larchive -ljansson -lm"
-sources="src/core/sp_base.c src/core/io/*.c src/core/audio/*.c src/core/model/*.c src/core/nn/tensor.c"
+libs="-lsndfile -lsoxr -larchive -ljansson -lcrypto -lm"
+files="src/core/sp_base.c src/core/io/*.c src/core/audio/*.c src/core/model/*.c src/core/nn/tensor.c"
+proofs="src/core/sp_base.c src/core/crypto/*.c src/core/jose/*.c src/core/merkle/*.c"
 
 [ $# -gt 0 ] || set -- $(ls tests/fuzz/fuzz_*.c | sed 's|.*/||;s|\.c$||')
 mkdir -p $out/seeds $out/seeds_weights $out/findings
@@ -22,15 +23,22 @@ $clang $flags -o $out/make_audio tests/fixtures/make_audio.c -lsndfile -lm
 $out/make_audio $out/seeds seeds > /dev/null
 $clang $flags -o $out/make_weights tests/fixtures/make_weights.c -larchive
 $out/make_weights $out/seeds_weights
+tests/fixtures/make_jose.sh $out/seeds_jose
 
 status=0
 for harness in "$@"; do
 	mkdir -p $out/corpus_"$harness"
+	case $harness in
+		fuzz_base64 | fuzz_jwk | fuzz_jws | fuzz_otp | fuzz_note | fuzz_export | fuzz_proof) sources=$proofs ;;
+		*) sources=$files ;;
+	esac
 	$clang $flags $sanitize -fsanitize=fuzzer -o $out/"$harness" tests/fuzz/"$harness".c \
 		$sources $libs
 	case $harness in
 		fuzz_decode) seeds=$out/seeds ;;
 		fuzz_archive | fuzz_bundle | fuzz_safetensors) seeds=$out/seeds_weights ;;
+		fuzz_note | fuzz_export) seeds=tests/golden/merkle ;;
+		fuzz_jwk | fuzz_jws) seeds=$out/seeds_jose ;;
 		*) seeds= ;;
 	esac
 	echo "# $harness: $seconds s"

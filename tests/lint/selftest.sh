@@ -57,6 +57,32 @@ expect shell 'not executable' "chmod -x scripts/test.sh"
 expect frozen 'not in' "mkdir -p migrations/frozen && touch migrations/frozen/x.sql"
 expect frozen 'FAILED' \
     "mkdir -p migrations/frozen; echo a > migrations/frozen/x.sql; sha256sum migrations/frozen/x.sql > migrations/frozen/SHA256SUMS; echo b > migrations/frozen/x.sql"
+expect asvs 'no row V9.1.1' "sed -i '/^| V9.1.1 /d' docs/security_asvs.md"
+expect asvs 'row V9.1.1 is too much' "sed -i '/^| V9.1.1 /p' docs/security_asvs.md"
+expect asvs 'sql/secrets.sql does not exist' "rm sql/secrets.sql"
+expect asvs 'V9.1.1: names no test' "sed -i '/^| V9.1.1 /s|\`tests|\`lost|g' docs/security_asvs.md"
+expect asvs 'leads nowhere' "sed -i 's/^## Keys/## Locks/' docs/security.md"
+append() { printf '%s\n' "cat >> migrations/code/10_base.sql <<'SQL'" "$1" SQL; }
+body() { append "CREATE FUNCTION spotai.f() RETURNS void LANGUAGE $1 AS \$\$ $2 \$\$;"; }
+safe='SET search_path = pg_catalog, pg_temp'
+expect spot 'spotai.f(): PS001' "$(body sql 'SELECT 1 + 1')"
+expect spot 'PS002' "$(append "CREATE OR REPLACE FUNCTION spotai.f() RETURNS void LANGUAGE sql $safe AS 'SELECT 1';")"
+expect spot 'spotai.f(): PS003' "$(body 'sql SECURITY DEFINER' 'SELECT 1')"
+expect spot 'spotai.f(): PS004' "$(body 'sql SET search_path = public, pg_catalog' 'SELECT 1')"
+expect spot 'spotai.f(): PS005' "$(body sql 'SELECT 1')"
+expect spot 'PS005 the exception for spotai.version() is not needed' \
+    "sed -i '/^CREATE FUNCTION spotai.version/,/;/d; /^COMMENT ON FUNCTION spotai.version/,/;/d' migrations/code/10_base.sql"
+expect spot 'PS007' "$(append 'CREATE OR REPLACE TRIGGER t BEFORE INSERT ON spotai.tenant EXECUTE FUNCTION spotai.f();')"
+expect spot 'spotai.f(): PS009' "$(body sql 'SELECT CASE 1 WHEN 2 THEN 3 END')"
+expect spot 'PS010' "$(append 'CREATE SCHEMA IF NOT EXISTS x;')"
+expect spot 'PS011' "$(append 'CREATE SEQUENCE IF NOT EXISTS spotai.x;')"
+expect spot 'migration_0001(): PS012' "echo 'CREATE TABLE IF NOT EXISTS spotai.x ();' >> migrations/schema/0001_base.sql"
+expect spot 'migration_0001(): PS014' "echo 'CREATE INDEX IF NOT EXISTS x ON spotai.track (title);' >> migrations/schema/0001_base.sql"
+expect spot 'migration_0001(): PS015' "echo 'CREATE OR REPLACE VIEW spotai.x AS SELECT 1;' >> migrations/schema/0001_base.sql"
+expect spot 'spotai.f(): PS016' "$(body sql 'SELECT now()')"
+expect spot 'spotai.f(): PS017 relation tenant' "$(body "plpgsql $safe" 'BEGIN DELETE FROM tenant; END')"
+expect spot 'spotai.f(): PS018' "$(body "plpgsql $safe" "BEGIN EXECUTE 'DROP TABLE ' || current_user; END")"
+expect spot 'spotai.f(): PS007' "$(body "plpgsql $safe" "BEGIN EXECUTE format('CREATE OR REPLACE VIEW %I', 'x'); END")"
 expect version 'META.json' "sed -i \"s/^default_version.*/default_version = '9.9.8'/\" spotai.control"
 expect version 'CHANGELOG.md' "sed -i 's/^## 0.*/## 9.9.9/' CHANGELOG.md"
 exit $unnoticed

@@ -121,10 +121,7 @@ is(one("SELECT count(*) FROM pg_stat_activity WHERE pid = $stale"), '1', 'the st
 one('DROP FUNCTION log_finish CASCADE');
 
 # --- roles
-one(q(CREATE ROLE musician LOGIN;
-	GRANT USAGE ON SCHEMA spotai, _spotai TO musician;
-	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA spotai TO musician;
-	GRANT EXECUTE ON ALL ROUTINES IN SCHEMA spotai, _spotai TO musician));
+one(q(CREATE ROLE musician LOGIN; GRANT spotai_admin TO musician));
 $job = (split /\n/, one(q(SET ROLE musician; SELECT spotai.submit('noop', '{"seconds": 0.1}'))))[-1];
 is(one("SELECT spotai.wait('$job'); SELECT submitted_by FROM spotai.job WHERE id = '$job'"), "succeeded\nmusician", 'a job of an ordinary role');
 my ($rc, $out, $err) = $node->psql('postgres', q(SET ROLE musician; INSERT INTO spotai.job (kind, submitted_by) VALUES ('noop', 'postgres')));
@@ -132,8 +129,7 @@ like($err, qr/violates row-level security policy/, 'nobody can submit as someone
 my $user = $node->safe_psql('postgres', 'SELECT current_user');
 ($rc, $out, $err) = $node->psql('postgres', qq(SET ROLE musician; UPDATE spotai.job SET submitted_by = '$user' WHERE submitted_by = 'musician'));
 like($err, qr/violates row-level security policy/, 'nor give a job away');
-one(q(CREATE ROLE leaver; GRANT USAGE ON SCHEMA spotai, _spotai TO leaver;
-	GRANT INSERT, SELECT ON ALL TABLES IN SCHEMA spotai TO leaver; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA spotai, _spotai TO leaver));
+one(q(CREATE ROLE leaver; GRANT spotai_admin TO leaver));
 $job = (split /\n/, one(q(SET ROLE leaver; SELECT spotai.submit('noop', '{"seconds": 0.1}', run_at => now() + interval '2 s'))))[-1];
 one('DROP OWNED BY leaver; DROP ROLE leaver');
 is(one("SELECT spotai.wait('$job'); SELECT error_code FROM spotai.job WHERE id = '$job'"), "failed\n42704", 'a job whose submitter is gone fails');

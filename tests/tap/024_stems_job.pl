@@ -105,8 +105,7 @@ $job = export($out, '');
 is(one("SELECT spotai.wait('$job')"), 'failed', 'not a second time');
 is(one("SELECT error_code FROM spotai.job WHERE id = '$job'"), '58P02', 'because it exists');
 
-one(q(CREATE ROLE app; GRANT USAGE ON SCHEMA spotai, _spotai TO app; GRANT EXECUTE ON ALL ROUTINES IN SCHEMA spotai, _spotai TO app;
-	GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA spotai TO app));
+one(q(CREATE ROLE app; GRANT spotai_admin TO app));
 $job = (split /\n/, export($node->basedir . '/app.flac', "SET ROLE app;\n"))[-1];
 is(one("SELECT spotai.wait('$job')"), 'failed', 'a role that may not write files of the server');
 is(one("SELECT error_code FROM spotai.job WHERE id = '$job'"), '42501', 'is told so');

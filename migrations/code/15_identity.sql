@@ -1,0 +1,302 @@
+-- identity: tenants, principals, tokens, keys, who a session is
+
+-- The one place that knows whose rows a session may see.  No SET clause: policies
+-- and defaults ask it for each query and row, and it needs no search_path.
+CREATE FUNCTION spotai.current_tenant() RETURNS uuid
+LANGUAGE C STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'spotai_current_tenant';
+COMMENT ON FUNCTION spotai.current_tenant() IS
+'tenant whose rows the session may see and write, proved by its credential; null for nobody. Every row-level security policy calls it';
+
+CREATE FUNCTION spotai.current_principal() RETURNS uuid
+LANGUAGE C STABLE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'spotai_current_principal';
+COMMENT ON FUNCTION spotai.current_principal() IS
+'principal that the session''s credential stands for; null for nobody, for the operator, who needs none, and in a job';
+
+CREATE FUNCTION spotai.has_permission(permission text) RETURNS boolean
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'spotai_has_permission';
+COMMENT ON FUNCTION spotai.has_permission(text) IS
+'whether the principal of the session has a permission such as stems:write, through its roles and within the scopes of its key. The operator has all of them; nobody, and a job, none';
+
+-- ---- credentials of a session
+
+CREATE FUNCTION spotai.login(token text) RETURNS uuid
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_login';
+COMMENT ON FUNCTION spotai.login(text) IS
+'makes a signed token the session''s credential and answers its principal. It stays until spotai.logout(), DISCARD ALL, a rollback of this transaction, or the end of the token''s time; from then on the session is nobody. Pass the token as a parameter ($1). 28000 when it is refused. Poolers use SET LOCAL spotai.token';
+
+CREATE FUNCTION spotai.login_api_key(key text) RETURNS uuid
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_login_api_key';
+COMMENT ON FUNCTION spotai.login_api_key(text) IS
+'makes an API key the session''s credential and answers its principal; as spotai.login(). 28000 when it is refused';
+
+CREATE FUNCTION spotai.logout() RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_logout';
+COMMENT ON FUNCTION spotai.logout() IS
+'forgets the session''s credential, as RESET spotai.token';
+
+CREATE FUNCTION spotai.verify_jwt(
+    token text, key jsonb, audience text DEFAULT NULL, issuer text DEFAULT NULL, leeway interval DEFAULT '0')
+RETURNS jsonb
+LANGUAGE C STABLE PARALLEL SAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_verify_jwt';
+COMMENT ON FUNCTION spotai.verify_jwt(text, jsonb, text, text, interval) IS
+'claims of a token whose signature, times, audience and issuer hold: HS, RS, PS, ES with 256, 384, 512, and EdDSA. key is a JSON Web Key or a set of them, and says which algorithms it is for. Without an audience the token must name none; without an issuer it may name any. 28000 when the token is refused, with what failed; 22023 for what is no key';
+
+-- ---- issuing
+
+CREATE FUNCTION spotai.issue_token(principal uuid, ttl interval DEFAULT '15 minutes', audience text DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_issue_token';
+COMMENT ON FUNCTION spotai.issue_token(uuid, interval, text) IS
+'signs a token with which whoever has it is the principal for at most 31 days; needs identity:issue. The operator issues for principals of any tenant. audience null: spotai.token_audience. 42704 when there is no such principal, 42501 without the permission, 22023 for another time to live, 55000 without spotai.key_file or spotai.key_command';
+
+CREATE FUNCTION spotai.jwks() RETURNS jsonb
+LANGUAGE C STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_jwks';
+COMMENT ON FUNCTION spotai.jwks() IS
+'public keys that the tenant''s tokens can be verified with, a JSON Web Key Set (RFC 7517), for other programs; the newest first. 42501 for nobody';
+
+CREATE FUNCTION spotai.rotate_signing_key(overlap interval DEFAULT '1 day') RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_rotate_signing_key';
+COMMENT ON FUNCTION spotai.rotate_signing_key(interval) IS
+'makes a new signing key for the tenant and answers its name; tokens of the old one are accepted for the overlap, at most 31 days. With 0 they are refused at once: for a key that was stolen. Needs identity:write';
+
+CREATE FUNCTION spotai.trust_issuer(issuer text, audience text, jwks jsonb) RETURNS uuid
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_trust_issuer';
+COMMENT ON FUNCTION spotai.trust_issuer(text, text, jsonb) IS
+'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write. 42710 when another tenant has the same issuer and audience, 54000 when an issuer is trusted for 64 audiences, 22023 for what is no set of public keys';
+
+CREATE FUNCTION spotai.distrust_issuer(issuer text, audience text) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_distrust_issuer';
+COMMENT ON FUNCTION spotai.distrust_issuer(text, text) IS
+'ends spotai.trust_issuer(); false when it was not trusted. Needs identity:write';
+
+CREATE FUNCTION spotai.create_api_key(
+    name text, scopes text[], ttl interval, principal uuid DEFAULT NULL, networks cidr[] DEFAULT NULL)
+RETURNS text
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_create_api_key';
+COMMENT ON FUNCTION spotai.create_api_key(text, text[], interval, uuid, cidr[]) IS
+'makes an API key and answers it, once: only its hash is kept. It stands for the principal of the session; for another one with identity:write; the operator''s, without a principal, for a new service of that name. scopes are permissions that the session has itself. networks: addresses that it is accepted from. 42501 for a scope that the session does not have, 42704 when there is no such principal, 22023 for what is no permission and for more than 3660 days';
+
+CREATE FUNCTION spotai.revoke_api_key(key uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_revoke_api_key';
+COMMENT ON FUNCTION spotai.revoke_api_key(uuid) IS
+'ends an API key by the id of its row; one''s own, or any of the tenant with identity:write. False when there is none to end';
+
+-- ---- tenants, principals, roles
+
+CREATE FUNCTION spotai.create_tenant(name text, OUT tenant uuid, OUT administrator uuid)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_create_tenant';
+COMMENT ON FUNCTION spotai.create_tenant(text) IS
+'makes a tenant, and in it a principal and a role "administrator" with every permission; log in with spotai.issue_token(administrator). For the operator alone: 42501. 23505 when the name is taken';
+
+CREATE FUNCTION spotai.deactivate_tenant(tenant uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_deactivate_tenant';
+COMMENT ON FUNCTION spotai.deactivate_tenant(uuid) IS
+'marks a tenant as deleted: from the next transaction on its credentials are nobody''s. Of the default tenant it ends the operator''s access without a credential, too. For the operator alone: 42501; false when there is none to deactivate';
+
+CREATE FUNCTION spotai.create_principal(
+    name text, kind text DEFAULT 'person', issuer text DEFAULT NULL, subject text DEFAULT NULL)
+RETURNS uuid
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_create_principal';
+COMMENT ON FUNCTION spotai.create_principal(text, text, text, text) IS
+'makes a person or a service in the tenant; issuer and subject are what tokens of a trusted issuer call it. Needs identity:write. 23505 when the name, or the subject, is taken, 22023 for names that are empty or longer than 255 bytes';
+
+CREATE FUNCTION spotai.deactivate_principal(principal uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_deactivate_principal';
+COMMENT ON FUNCTION spotai.deactivate_principal(uuid) IS
+'marks a principal as deleted: from the next transaction on its credentials are nobody''s. Needs identity:write; false when there is none to deactivate';
+
+CREATE FUNCTION spotai.revoke_tokens(principal uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_revoke_tokens';
+COMMENT ON FUNCTION spotai.revoke_tokens(uuid) IS
+'signs a principal out everywhere: tokens issued up to now and all its refresh tokens are refused; API keys stay. For oneself, or with identity:write; false when there is no such principal';
+
+CREATE FUNCTION spotai.create_role(name text, permissions text[]) RETURNS uuid
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_create_role';
+COMMENT ON FUNCTION spotai.create_role(text, text[]) IS
+'makes a role of the tenant with permissions such as stems:write, stems:* or *. Needs identity:write, and each of the permissions: nobody gives away what he does not have (42501). 23505 when the name is taken, 22023 for what is no permission';
+
+CREATE FUNCTION spotai.grant_role(principal uuid, role text) RETURNS void
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_grant_role';
+COMMENT ON FUNCTION spotai.grant_role(uuid, text) IS
+'gives a principal a role of the tenant. Needs identity:write, and each permission of the role: 42501. 42704 when there is no such role or principal';
+
+CREATE FUNCTION spotai.revoke_role(principal uuid, role text) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_revoke_role';
+COMMENT ON FUNCTION spotai.revoke_role(uuid, text) IS
+'takes a role away from a principal; false when it did not have it. Needs identity:write. 42704 when there is no such role';
+
+-- ---- second factor, refresh tokens, limits
+
+CREATE FUNCTION spotai.totp_enroll(principal uuid) RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_totp_enroll';
+COMMENT ON FUNCTION spotai.totp_enroll(uuid) IS
+'makes a secret for one-time passwords (RFC 6238) and answers it as an otpauth URI, once; show it as a QR code. The first right code confirms it. For oneself, or with identity:write, which is needed to replace one that is confirmed. 42704 when there is no such principal, 55000 when it is enrolled, and without spotai.key_file or spotai.key_command';
+
+CREATE FUNCTION spotai.totp_recovery_codes(principal uuid, count integer DEFAULT 10) RETURNS text[]
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_totp_recovery_codes';
+COMMENT ON FUNCTION spotai.totp_recovery_codes(uuid, integer) IS
+'makes codes that are accepted once each instead of a one-time password, and answers them, once; codes made before are void. For oneself, or with identity:write. 55000 when the principal is not enrolled, 22023 for another number than 1 to 100';
+
+CREATE FUNCTION spotai.totp_verify(principal uuid, code text) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_totp_verify';
+COMMENT ON FUNCTION spotai.totp_verify(uuid, text) IS
+'whether the code is the principal''s one-time password now, one step earlier or later, or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour. 25001 in a transaction block, which could take that back. For oneself, or with identity:issue: 42501. False for principals that do not exist or are not enrolled';
+
+CREATE FUNCTION spotai.issue_refresh_token(principal uuid, ttl interval DEFAULT '30 days') RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_issue_refresh_token';
+COMMENT ON FUNCTION spotai.issue_refresh_token(uuid, interval) IS
+'makes a token that spotai.refresh() exchanges, the first of a family that ends after ttl, at most 366 days; needs identity:issue. 42704 when there is no such principal';
+
+CREATE FUNCTION spotai.refresh(token text, OUT access_token text, OUT refresh_token text)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_refresh';
+COMMENT ON FUNCTION spotai.refresh(text) IS
+'exchanges a refresh token for an access token of 15 minutes and the next refresh token; needs no login. Nulls, not an error, when it is refused: a token that was exchanged before revokes its whole family, and an error would take that back. 25001 in a transaction block, for the same reason';
+
+CREATE FUNCTION spotai.rate_limit(bucket text, max_calls integer, per interval) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_rate_limit';
+COMMENT ON FUNCTION spotai.rate_limit(text, integer, interval) IS
+'whether this call is one of at most max_calls (10000) in any window of that length, counted for each bucket of the tenant; a call that is refused or rolled back does not count. Callers of one bucket wait for each other''s commit. 42501 for nobody, 22023 for other limits';
+
+-- ---- PostgreSQL's roles
+
+CREATE PROCEDURE _spotai.make_roles()
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted text;
+BEGIN
+    FOREACH wanted IN ARRAY ARRAY['spotai_admin', 'spotai_user', 'spotai_auditor', 'spotai_worker', 'spotai_secret_reader'] LOOP
+        IF to_regrole(wanted) IS NULL THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
+            EXCEPTION
+                WHEN duplicate_object OR unique_violation THEN
+                    NULL; -- another database of this server made it meanwhile
+                WHEN insufficient_privilege THEN
+                    RAISE WARNING USING
+                        MESSAGE = format('role %s does not exist, and %s may not make it', wanted, current_user),
+                        HINT = format('As a superuser: CREATE ROLE %s NOLOGIN; then CALL spotai.migrate() again.', wanted);
+            END;
+        ELSIF (SELECT r.rolcanlogin FROM pg_roles r WHERE r.rolname = wanted) THEN
+            RAISE WARNING USING
+                MESSAGE = format('role %s was there before and can log in', wanted),
+                HINT = format('Find out who made it; its rights are meant for its members: ALTER ROLE %s NOLOGIN;', wanted);
+        END IF;
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE _spotai.make_roles() IS
+'makes the roles spotai_admin, spotai_user, spotai_auditor, spotai_worker and spotai_secret_reader where they are absent';
+
+-- What each role may do with the tables; row-level security says with which
+-- rows.  Nobody but the owner has TRUNCATE, which knows no rows; nobody reads
+-- what is sealed or hashed; what needs a permission of spotai has a function.
+CREATE FUNCTION _spotai.table_grant(OUT grantee text, OUT relation text, OUT privileges text[])
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT g.grantee, t.relation, g.privileges::text[]
+    FROM (VALUES
+        ('music', 'spotai_admin', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('music', 'spotai_user', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('music', 'spotai_worker', '{SELECT,INSERT,UPDATE,DELETE}'),
+        -- a session installs the model that comes with the extension when it needs it
+        ('model', 'spotai_admin', '{SELECT,INSERT,UPDATE,DELETE}'),
+        ('model', 'spotai_user', '{SELECT,INSERT,UPDATE}'),
+        ('model', 'spotai_worker', '{SELECT,INSERT,UPDATE}'),
+        ('tenant', 'spotai_admin', '{SELECT}'),
+        ('tenant', 'spotai_user', '{SELECT}'),
+        ('tenant', 'spotai_auditor', '{SELECT}'),
+        ('tenant', 'spotai_worker', '{SELECT}'),
+        ('identity', 'spotai_admin', '{SELECT}'),
+        ('identity', 'spotai_auditor', '{SELECT}'),
+        ('audit', 'spotai_admin', '{SELECT}'),
+        ('audit', 'spotai_auditor', '{SELECT}')
+    ) g (kind, grantee, privileges)
+    JOIN (VALUES
+        ('music', 'audio'), ('music', 'audio_chunk'), ('music', 'track'), ('music', 'job'), ('music', 'schedule'),
+        ('model', 'model'), ('model', 'model_tensor'), ('model', 'model_chunk'),
+        ('tenant', 'tenant'),
+        ('identity', 'principal'), ('identity', 'role'), ('identity', 'permission'), ('identity', 'role_member'),
+        ('identity', 'api_key'), ('identity', 'trusted_issuer'), ('identity', 'login_attempt'),
+        ('audit', 'audit_entry'), ('audit', 'audit_pending'), ('audit', 'audit_leaf'), ('audit', 'audit_node'),
+        ('audit', 'audit_checkpoint'), ('audit', 'audit_log'), ('audit', 'audit_unsealed'),
+        ('audit', 'consent_event'), ('audit', 'legal_hold'), ('audit', 'retention_policy'), ('audit', 'personal_data')
+    ) t (kind, relation) USING (kind)
+$$;
+COMMENT ON FUNCTION _spotai.table_grant() IS
+'what migrate() grants on tables and views';
+
+CREATE PROCEDURE _spotai.migrated_identity()
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wanted record;
+BEGIN
+    -- only where the role has nothing yet: what an administrator made more or less of stays so
+    FOR wanted IN
+        SELECT g.grantee, c.oid::regclass AS relation, g.privileges
+        FROM _spotai.table_grant() g JOIN pg_class c ON c.relnamespace = 'spotai'::regnamespace AND c.relname = g.relation
+        WHERE to_regrole(g.grantee) IS NOT NULL
+          AND NOT EXISTS (SELECT FROM aclexplode(c.relacl) a WHERE a.grantee = to_regrole(g.grantee))
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %I', array_to_string(wanted.privileges, ', '), wanted.relation, wanted.grantee);
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE _spotai.migrated_identity() IS
+'what migrate() does for the roles once the tables are there: grants on them; safe to repeat';
+
+-- a dump that is restored grants to them before anybody can call migrate()
+CALL _spotai.make_roles();

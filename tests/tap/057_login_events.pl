@@ -1,0 +1,68 @@
+# What is written down about logins: accepted ones with their transaction,
+# refused ones although an error takes their transaction back, too many at once.
+#
+# SPDX-License-Identifier: PostgreSQL
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use SpotaiNode;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('login_events');
+$node->init;
+$node->append_conf('postgresql.conf', "
+shared_preload_libraries = 'spotai'
+listen_addresses = '127.0.0.1'
+spotai.workers = 1
+spotai.key_command = 'echo 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'
+");
+$node->start;
+install_spotai($node);
+$node->safe_psql('postgres', 'CREATE ROLE app LOGIN; GRANT spotai_user TO app');
+
+sub one { return $node->safe_psql('postgres', $_[0]); }
+# As the application, over TCP; errors are expected.
+sub app { $node->psql('postgres', $_[0], on_error_stop => 0, connstr => $node->connstr('postgres') . ' host=127.0.0.1 user=app'); }
+sub eventually { my ($query, $expected, $name) = @_; ok($node->poll_query_until('postgres', $query, $expected), $name); }
+
+my ($tenant, $admin) = split /\|/, one("SELECT tenant, administrator FROM spotai.create_tenant('acme')");
+my $token = one("SELECT spotai.issue_token('$admin')");
+my $refused = q(SELECT count(*) FROM spotai.login_attempt WHERE NOT accepted);
+my $logged = q(SELECT count(*) FROM spotai.audit_log WHERE action = 'login.refused');
+
+# --- accepted: with the transaction, under the tenant's name
+app("SELECT spotai.login('$token')");
+app("BEGIN; SELECT spotai.login('$token'); ROLLBACK");
+is(one("SELECT string_agg(object || ' ' || (tenant_id = '$tenant') || ' ' || (principal_id = '$admin'), ',') FROM spotai.audit_log WHERE action = 'login.accepted'"),
+	'token true true', 'a login is an event of its tenant and principal, a rolled back one is none');
+
+# --- refused: an error, and an entry all the same
+app("SELECT spotai.login('$token" . "x')");
+app("SELECT spotai.login_api_key('spk_" . 'A' x 43 . "')");
+eventually($refused, '2', 'refused logins are written down after their error');
+is(one("SELECT string_agg(kind || ' ' || (reason <> '') || ' ' || host(client) || ' ' || (occurred_at > now() - interval '5 minutes'), ',' ORDER BY kind) FROM spotai.login_attempt WHERE NOT accepted"),
+	'api_key true 127.0.0.1 true,token true 127.0.0.1 true', 'what was presented, why not, from where, when');
+is(one("$logged AND object IN ('token', 'api_key') AND tenant_id = '00000000-0000-0000-0000-000000000000'"), '2', 'and are events of nobody');
+is(one("SELECT count(*) FROM spotai.audit_log WHERE detail::text LIKE '%spk_%' OR detail::text LIKE '%eyJ%'"), '0', 'which hold nothing of what was presented');
+
+# --- faster than anybody writes: counted
+one('DELETE FROM spotai.login_attempt');
+app("SELECT spotai.login('x');\n" x 300);
+eventually("SELECT (SELECT count(*) FROM spotai.login_attempt WHERE NOT accepted) + (SELECT coalesce(sum((detail->'event'->>'count')::integer), 0) FROM spotai.audit_log WHERE action = 'login.refused' AND object = 'more')",
+	'300', '300 refusals in a row: each is written down or counted');
+
+# --- a kind that nobody wants
+one("ALTER SYSTEM SET spotai.audit_skip = 'login'");
+$node->reload;
+one('SELECT pg_sleep(0.5)');
+my $before = one(q(SELECT count(*) FROM spotai.audit_log WHERE action LIKE 'login.%'));
+app("SELECT spotai.login('$token'); SELECT spotai.login('x')");
+one('SELECT pg_sleep(2)');
+is(one(q(SELECT count(*) FROM spotai.audit_log WHERE action LIKE 'login.%')), $before, 'spotai.audit_skip = login: no entries');
+
+$node->stop;
+done_testing();
