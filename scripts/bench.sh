@@ -50,7 +50,7 @@ run_piece() {
 }
 
 # On the page in this order, others behind them.
-ORDER=(database neural neural_network quality separation queue audio bss_eval)
+ORDER=(database neural neural_network quality separation queue audit identity jose merkle audio bss_eval)
 
 page() {
     local piece
