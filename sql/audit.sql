@@ -37,6 +37,11 @@ FROM spotai.audit_log WHERE id = :'play';
 SELECT spotai.audit_detail(:'play') - 'role' AS data, spotai.audit_detail(:'play') ->> 'role' = current_user AS mine;
 SELECT spotai.audit('no.detail', '', NULL) AS bare \gset
 SELECT action, object, detail - 'role' AS detail FROM spotai.audit_log WHERE id = :'bare';
+-- what leaves the database through a file
+SELECT spotai.ingest(pg_temp.wav(ARRAY[0, 1000, -1000, 0], 1, 8000)) AS track \gset
+SELECT audio_id AS audio FROM spotai.track WHERE id = :'track' \gset
+SELECT spotai.export_audio(:'audio', current_setting('data_directory') || '/regress_spotai_audit.wav', true);
+SELECT action, object = 'audio/' || :'audio' AS of_the_audio FROM spotai.audit_log WHERE action = 'audio.export';
 -- ids are in the order of time
 SELECT count(*) AS out_of_order FROM (SELECT id < lag(id) OVER (ORDER BY occurred_at, id) AS x FROM spotai.audit_log) s WHERE x;
 SELECT code, message, detail FROM unnest(ARRAY['NULL, ''x''', '''x'', NULL', ''''', ''x''', 'repeat(''x'', 256), ''x''', 'repeat(''é'', 128), ''x''',

@@ -86,6 +86,7 @@ SELECT count(*) AS orphans FROM spotai.model_chunk c WHERE NOT EXISTS (SELECT FR
 SELECT current_setting('data_directory') || '/regress_spotai.safetensors' AS path \gset
 SELECT spotai.model_export('tiny2', :'path', overwrite => true) = octet_length(spotai.model_content('tiny2')) AS as_content,
        pg_read_binary_file(:'path') = spotai.model_content('tiny2') AS same_bytes;
+SELECT action, object FROM spotai.audit_log WHERE action = 'model.export';
 SELECT code, detail FROM pg_temp.failure(format($$ SELECT spotai.model_export('tiny2', %L) $$, :'path'));
 SELECT code FROM pg_temp.failure(format($$ SELECT spotai.model_import(%L) $$, :'path'));
 SELECT spotai.model_import(:'path', version => 'again') IS NOT NULL AS imported;

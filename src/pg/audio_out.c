@@ -16,6 +16,7 @@
 
 #include "core/audio/waveform.h"
 #include "pg/audio.h"
+#include "pg/audit.h"
 #include "pg/file.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -125,12 +126,16 @@ sp_export_run(SpExport *export, SpAudioTick tick, void *arg)
 Datum
 spotai_export_audio(PG_FUNCTION_ARGS)
 {
+	char *id;
+
 	sp_pg_require_tables();
 	SPI_connect();
 	sp_export_run(sp_export_open(CurrentMemoryContext, PG_GETARG_DATUM(0),
 	                             text_to_cstring(PG_GETARG_TEXT_PP(1)), PG_GETARG_BOOL(2)),
 	              NULL, NULL);
 	SPI_finish();
+	id = DatumGetCString(DirectFunctionCall1(uuid_out, PG_GETARG_DATUM(0)));
+	sp_audit_event("audio.export", psprintf("audio/%s", id), (Datum) 0);
 	PG_RETURN_VOID();
 }
 

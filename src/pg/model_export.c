@@ -18,6 +18,7 @@
 
 #include "core/model/weights.h"
 #include "pg/audio.h"
+#include "pg/audit.h"
 #include "pg/file.h"
 #include "pg/model.h"
 #include "pg/seam.h"
@@ -100,6 +101,7 @@ spotai_model_export(PG_FUNCTION_ARGS)
 	content = export_model(&row);
 	size = sp_spool_size(content);
 	sp_pg_write_file(path, content, !PG_ARGISNULL(3) && PG_GETARG_BOOL(3));
+	sp_audit_event("model.export", psprintf("%s %s", row.name, row.version), (Datum) 0);
 	SPI_finish();
 	PG_RETURN_INT64(size);
 }
