@@ -25,7 +25,7 @@ my %no_tenant = (
 	audit_pending => 'ids and hashes of entries; admin and auditor, who may see the log of all tenants',
 	audit_leaf => 'ids and hashes of entries; admin and auditor',
 	audit_node => 'hashes of the tree; admin and auditor',
-	audit_key => 'keys of the log; no role may read it',
+	audit_key => 'keys of the log; admin and auditor, the public halves alone',
 	audit_checkpoint => 'signed sizes of the log; admin and auditor',
 	audit_unsealed => 'a count; admin and auditor',
 	personal_data => 'which tables and columns are about persons; the operator writes it, admin and auditor read it',
@@ -208,10 +208,16 @@ END $$));
 my %may;
 for (split /\n/, one(q(SELECT r.rolname, c.relname, p FROM pg_class c, pg_roles r, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) p
 	WHERE c.relnamespace IN ('spotai'::regnamespace, '_spotai'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-	AND r.rolname ~ '^r_' AND has_table_privilege(r.oid, c.oid, p))))
+	AND r.rolname ~ '^r_' AND (has_table_privilege(r.oid, c.oid, p) OR p = 'SELECT' AND has_any_column_privilege(r.oid, c.oid, p)))))
 {
 	my ($role, $relation, $privilege) = split /\|/;
 	$may{$role}{$relation}{$privilege} = 1;
+}
+
+for my $role (qw(r_admin r_auditor))
+{
+	my ($rc, $out, $err) = $node->psql('postgres', "SET ROLE $role; SELECT sealed FROM spotai.audit_key");
+	like($err, qr/permission denied/, "$role does not read the private halves of the log's keys");
 }
 
 # --- the matrix -------------------------------------------------------------------

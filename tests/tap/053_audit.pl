@@ -174,17 +174,33 @@ for my $tampering (@tamperings)
 	like($found, qr/^t$/m, "$name: audit_verify() finds it");
 }
 
-# What whoever has the key can do: seal a history that is whole in itself.
+# What whoever has the key can do: seal a history that is whole in itself; in a
+# copy of the database, since what is sealed is exported once it is committed.
+sub forged
+{
+	my ($name, $statements) = @_;
+	my $file = "$temp/$name.jsonl";
+	my $script = "\\o /dev/null\n$open\n$statements;\n\\o $file\nSELECT spotai.audit_export(0, ($size_now));\n";
+	my $err = '';
+
+	$node->safe_psql('template1', "CREATE DATABASE $name");
+	IPC::Run::run([ 'pg_dump', '-f', "$temp/$name.sql", '-d', $node->connstr('postgres') ]) or die $name;
+	IPC::Run::run([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', "$temp/$name.sql", '-d', $node->connstr($name) ], '>', '/dev/null') or die $name;
+	$node->safe_psql($name, 'CALL spotai.migrate()');
+	IPC::Run::run([ 'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr($name), '-f', '-' ], '<', \$script, '>', '/dev/null', '2>', \$err)
+		or die "$name: $err";
+	return $file;
+}
 my $again = 'DELETE FROM spotai.audit_leaf; DELETE FROM spotai.audit_node; DELETE FROM spotai.audit_checkpoint; DELETE FROM spotai.audit_pending;';
 my $rest = "INSERT INTO spotai.audit_pending SELECT l.entry_tenant_id, l.entry_id, l.occurred_at, l.leaf FROM kept l";
 my $keep = 'CREATE TEMP TABLE kept AS SELECT * FROM spotai.audit_leaf;';
-my $cut = export('cut', "$keep $again DELETE FROM kept WHERE position >= $size - 3; DELETE FROM spotai.audit_entry e WHERE NOT EXISTS (SELECT FROM kept WHERE entry_id = e.id); $rest; SELECT spotai.audit_seal()");
+my $cut = forged('cut', "$keep $again DELETE FROM kept WHERE position >= $size - 3; DELETE FROM spotai.audit_entry e WHERE NOT EXISTS (SELECT FROM kept WHERE entry_id = e.id); $rest; SELECT spotai.audit_seal()");
 verify('the end cut off and signed', 0, qr/none given/, $cut);
 verify('the end cut off, checkpoint', 1, qr/late (is of size $size: entries from position \d+ to \d+ are missing|does not)/, $cut, @outside);
-my $rewritten = export('rewritten', "$keep $again DELETE FROM kept WHERE entry_id = '$victim'; DELETE FROM spotai.audit_entry $where; $rest; SELECT spotai.audit_seal()");
+my $rewritten = forged('rewritten', "$keep $again DELETE FROM kept WHERE entry_id = '$victim'; DELETE FROM spotai.audit_entry $where; $rest; SELECT spotai.audit_seal()");
 verify('rewritten and signed', 0, qr/none given/, $rewritten);
 verify('rewritten, checkpoint', 1, qr/early/, $rewritten, '-c', $early);
-my $begun = export('begun', "$keep $again DELETE FROM kept WHERE position < 5; DELETE FROM spotai.audit_entry e WHERE NOT EXISTS (SELECT FROM kept WHERE entry_id = e.id); $rest; SELECT spotai.audit_seal()");
+my $begun = forged('begun', "$keep $again DELETE FROM kept WHERE position < 5; DELETE FROM spotai.audit_entry e WHERE NOT EXISTS (SELECT FROM kept WHERE entry_id = e.id); $rest; SELECT spotai.audit_seal()");
 verify('the begin cut off', 1, qr/early/, $begun, '-c', $early);
 
 # --- another log: of another database of the same server, of the same name, with the same key-encryption key
