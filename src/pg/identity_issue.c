@@ -29,7 +29,7 @@ SPOTAI_FUNCTION(spotai_issue_token);
 SPOTAI_FUNCTION(spotai_jwks);
 SPOTAI_FUNCTION(spotai_rotate_signing_key);
 
-/* Tokens are not revoked one by one, so they are short-lived; a day is a long one. */
+/* Tokens are not revoked one by one: 15 minutes unless said otherwise, and never longer than this. */
 #define TOKEN_DAYS 31
 
 /* A retired key is not kept longer than tokens can live. */
