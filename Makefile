@@ -5,7 +5,7 @@ EXTVERSION = $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(EXTENSION).co
 MODULE_big = $(EXTENSION)
 
 CORE_SRCS = $(wildcard src/core/*.c src/core/*/*.c)
-PG_SRCS   = $(wildcard src/pg/*.c)
+PG_SRCS   = $(wildcard src/pg/*.c src/pg/*/*.c)
 CORE_OBJS = $(CORE_SRCS:.c=.o)
 PG_OBJS   = $(PG_SRCS:.c=.o)
 OBJS      = $(CORE_OBJS) $(PG_OBJS)
@@ -14,7 +14,7 @@ VERIFY_OBJS = $(patsubst %.c,%.o,src/tools/spotai-verify.c src/core/sp_base.c $(
 	src/core/crypto/sha256.c src/core/crypto/ed25519.c src/core/crypto/base64.c \
 	src/core/crypto/constant_time.c)
 VERIFY_LIBS = -lcrypto
-SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h)
+SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h src/pg/*/*.h)
 
 CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lfftw3 -ldnnl -lgomp -larchive -ljansson -lcrypto -lpthread -lm
 WARNINGS  = -std=gnu11 -Wall -Wextra -Werror

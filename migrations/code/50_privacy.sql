@@ -1,6 +1,6 @@
 -- privacy: consent, export, erasure, legal holds
 --
--- What sessions may call is in schema spotai and in C (src/pg/privacy.c): it
+-- What sessions may call is in schema spotai and in C (src/pg/privacy/privacy.c): it
 -- asks for the permission in the caller's name, then runs the function of the
 -- same name in _spotai with the privileges of the tables' owner.
 

@@ -14,18 +14,18 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
-#include "pg/audio.h"
-#include "pg/audit.h"
-#include "pg/identity.h"
-#include "pg/job.h"
-#include "pg/keys.h"
-#include "pg/model.h"
-#include "pg/nn.h"
-#include "pg/privacy.h"
+#include "pg/audio/audio.h"
+#include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
+#include "pg/job/job.h"
+#include "pg/keys/keys.h"
+#include "pg/model/model.h"
+#include "pg/model/nn.h"
+#include "pg/privacy/privacy.h"
 #include "pg/seam.h"
-#include "pg/secrets.h"
+#include "pg/secrets/secrets.h"
 #include "pg/sql.h"
-#include "pg/stems.h"
+#include "pg/stems/stems.h"
 
 SP_MODULE_MAGIC;
 

@@ -12,7 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
-#include "pg/identity.h"
+#include "pg/identity/identity.h"
 #include "pg/owner.h"
 #include "pg/seam.h"
 #include "pg/sql.h"

@@ -8,7 +8,7 @@
 
 #include "storage/ipc.h"
 
-#include "pg/nn.h"
+#include "pg/model/nn.h"
 #include "pg/seam.h"
 #include "pg/threads.h"
 

@@ -15,9 +15,9 @@ exported() { nm -D --defined-only "$library" | awk '{print $3}' | sed 's/@.*//' 
 sql_functions() { grep -oE "'MODULE_PATHNAME', *'\w+'" "$script" | grep -oE "'\w+'$" | tr -d "'"; }
 named() {
     sql_functions | sed 'p; s/^/pg_finfo_/'
-    grep -hoE 'bgw_function_name, *(BGW_MAXLEN, *)?"\w+"|bgw_function_name, *BGW_MAXLEN, *"%s", *"\w+"' src/pg/*.c |
+    grep -hoE 'bgw_function_name, *(BGW_MAXLEN, *)?"\w+"|bgw_function_name, *BGW_MAXLEN, *"%s", *"\w+"' src/pg/*.c src/pg/*/*.c |
         grep -oE '"\w+"$' | tr -d '"' || true
-    grep -hoE '^#define SP_\w+_MAIN +"\w+"' src/pg/*.[ch] | grep -oE '"\w+"$' | tr -d '"' || true
+    grep -hoE '^#define SP_\w+_MAIN +"\w+"' src/pg/*.[ch] src/pg/*/*.[ch] | grep -oE '"\w+"$' | tr -d '"' || true
 }
 # a core function that is declared but not defined would only be noticed when
 # the server loads the library

@@ -23,11 +23,11 @@ OUR_SCHEMAS = {"spotai", "_spotai"}
 # Each that may be so, and why.  An entry that is not needed is a violation.
 MAY_LACK_PATH = {
     "spotai.version": "C; looks up no name",
-    "spotai.current_tenant": "C; asked for each query, sets the path itself before it looks up anything (identity_owner.c)",
+    "spotai.current_tenant": "C; asked for each query, sets the path itself before it looks up anything (identity/owner.c)",
     "spotai.current_principal": "C; as spotai.current_tenant()",
     "spotai.has_permission": "C; as spotai.current_tenant()",
-    "_spotai.audit_rows": "C; a trigger, where SET costs a tenth of a small INSERT; looks up tables by oid, and its SQL (keys.c) is qualified",
-    "spotai.run_jobs": "C; a procedure with a SET clause cannot commit; sets the path itself (job_runner.c)",
+    "_spotai.audit_rows": "C; a trigger, where SET costs a tenth of a small INSERT; looks up tables by oid, and its SQL (keys/keys.c) is qualified",
+    "spotai.run_jobs": "C; a procedure with a SET clause cannot commit; sets the path itself (job/runner.c)",
 }
 
 # Types that are written without a schema; all are pg_catalog's.

@@ -1,0 +1,56 @@
+/*
+ * src/pg/identity/identity.h
+ *	  The identity room: whose rows a session may see, and in whose name.
+ *
+ * Identity is proved, never claimed.  The credential of a session is the value
+ * of the setting spotai.token: a signed token or an API key, put there by
+ * spotai.login(), spotai.login_api_key() or SET [LOCAL].  It is verified once a
+ * transaction; any fault makes the session nobody, and nobody has no rows.
+ *
+ * Without a credential the role of the session decides (SET ROLE counts,
+ * SECURITY DEFINER does not): a superuser, an owner of spotai.tenant and a
+ * member of spotai_admin act for the default tenant, everybody else is nobody.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_PG_IDENTITY_H
+#define SP_PG_IDENTITY_H
+
+#include "postgres.h"
+
+#include "utils/uuid.h"
+
+typedef struct SpIdentity
+{
+	bool known; /* false: nobody, and the rest is zero */
+	pg_uuid_t tenant;
+	bool has_principal; /* false: the operator, or a job */
+	pg_uuid_t principal;
+} SpIdentity;
+
+/* Define the room's settings; called once from _PG_init. */
+extern void sp_identity_init(void);
+
+/* Who this session is.  Inside a transaction; SPI need not be connected. */
+extern SpIdentity sp_identity_current(void);
+
+/* As sp_identity_current; raises 42501 for nobody. */
+extern SpIdentity sp_identity_require(void);
+
+/* Be this tenant, without a principal, to the end of the (sub)transaction: for jobs. */
+extern void sp_identity_act_for(const pg_uuid_t *tenant);
+
+/* Write refused logins down, drop what has expired; in a worker's transaction, now and then. */
+extern void sp_identity_upkeep(void);
+
+/*
+ * Whether the principal of the session has a permission such as "audit:read",
+ * through its roles and within the scopes of its credential.  The operator has
+ * all of them; nobody, and a job, none.
+ */
+extern bool sp_identity_has_permission(const char *permission);
+
+/* Raise 42501 unless sp_identity_has_permission. */
+extern void sp_identity_require_permission(const char *permission);
+
+#endif /* SP_PG_IDENTITY_H */
