@@ -372,8 +372,9 @@ sp_job_run_due(SpJobRunner *runner, int limit)
 		(void) sp_job_upkeep(runner);
 	sp_job_runner_open(runner);
 	runner->last_look = GetCurrentTimestamp();
-	count = sp_job_claim(Min(limit, LIGHT_BATCH), superuser_arg(runner->role), runner->last_look,
-	                     runner->context, &rows);
+	count = sp_job_claim(Min(limit, LIGHT_BATCH), superuser_arg(runner->role), !runner->had_single,
+	                     runner->last_look, runner->context, &rows);
+	runner->had_single = count == 1;
 	sp_job_runner_close(runner);
 	if (count == 0)
 		return 0;

@@ -33,11 +33,30 @@ lease_end(TimestampTz now)
 }
 
 static bool
-is_light(const SpJobRow *job)
+is_light(const char *kind_name, const Jsonb *args)
 {
-	const SpJobKind *kind = sp_job_kind(job->kind);
+	const SpJobKind *kind = sp_job_kind(kind_name);
 
-	return kind && kind->light && JB_ROOT_COUNT(job->args) == 0;
+	return kind && kind->light && JB_ROOT_COUNT(args) == 0;
+}
+
+/* Is the job that would be claimed next a light one?  false when there is none. */
+static bool
+peek(TimestampTz now, bool *light)
+{
+	static SpQuery q = {
+		.text = "SELECT kind, args FROM spotai.job"
+				" WHERE state = 'queued' AND run_at <= $1 ORDER BY priority DESC, run_at LIMIT 1",
+		.nargs = 1,
+		.types = {TIMESTAMPTZOID}};
+	Datum args[] = {TimestampTzGetDatum(now)};
+	bool isnull;
+
+	if (sp_pg_query(&q, args, NULL, true) == 0)
+		return false;
+	*light = is_light(TextDatumGetCString(sp_pg_column(0, 1, &isnull)),
+	                  DatumGetJsonbP(sp_pg_column(0, 2, &isnull)));
+	return true;
 }
 
 static void
@@ -110,21 +129,30 @@ claim_light(int limit, bool everybody, TimestampTz now, SpJobRow *rows)
 }
 
 /*
- * What is next decides: a light job brings others with it.  A row that was
- * changed after our snapshot, say its priority, is locked and not found again;
- * so nothing is nothing only when it is so twice.
+ * Next to other claimers a batch begins with a look: past the rows that they
+ * have locked one goes only once.  A row that was changed after our snapshot,
+ * say its priority, is locked and not found again; so nothing is nothing only
+ * when it is so twice.
  */
 int
-sp_job_claim(int limit, bool everybody, TimestampTz now, MemoryContext context, SpJobRow **rows)
+sp_job_claim(int limit, bool everybody, bool after_batch, TimestampTz now, MemoryContext context,
+             SpJobRow **rows)
 {
 	MemoryContext old = MemoryContextSwitchTo(context);
+	bool light = false;
 	int count = 0;
 
 	*rows = palloc(sizeof(SpJobRow) * Max(limit, 1));
-	if (claim_next(everybody, now, *rows) || claim_next(everybody, now, *rows))
-		count = 1;
-	if (count == 1 && limit > 1 && is_light(*rows))
-		count += claim_light(limit - 1, everybody, now, *rows + 1);
+	if (!after_batch || peek(now, &light))
+	{
+		if (light)
+			count = claim_light(limit, everybody, now, *rows);
+		/* others were faster, or the head is not ours to take: what is next? */
+		if (count == 0 && (claim_next(everybody, now, *rows) || claim_next(everybody, now, *rows)))
+			count = 1;
+		if (count == 1 && !light && limit > 1 && is_light((*rows)->kind, (*rows)->args))
+			count += claim_light(limit - 1, everybody, now, *rows + 1);
+	}
 	MemoryContextSwitchTo(old);
 	return count;
 }

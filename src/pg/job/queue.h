@@ -42,10 +42,12 @@ typedef enum SpJobEnd
 
 /*
  * Claim the best job that is due, or, when it is a light one, up to `limit`
- * light ones at once; everybody's, or only the current role's.  Rows are palloc'd in `context`; answers their number.
+ * light ones at once; everybody's, or only the current role's.  after_batch: what
+ * was claimed before was not a single job.  Rows are palloc'd in `context`;
+ * answers their number.
  */
-extern int sp_job_claim(int limit, bool everybody, TimestampTz now, MemoryContext context,
-                        SpJobRow **rows);
+extern int sp_job_claim(int limit, bool everybody, bool after_batch, TimestampTz now,
+                        MemoryContext context, SpJobRow **rows);
 
 /* Light jobs have nothing to do: they succeed together. */
 extern void sp_job_succeed_batch(const SpJobRow *rows, int count, TimestampTz now);

@@ -33,6 +33,7 @@ typedef struct SpJobRunner
 	int engine_settings;   /* nest level of the engine's settings; 0: not in force */
 	MemoryContext context; /* lives as long as the runner */
 	MemoryContext home;    /* current between transactions: the job's, or context */
+	bool had_single;       /* the last claim was one job, so the next may be */
 	TimestampTz last_look; /* into the queue */
 	TimestampTz next_due;  /* as of the last upkeep; DT_NOEND: nothing */
 	TimestampTz next_upkeep;
