@@ -32,6 +32,19 @@ SELECT name, version FROM spotai.secrets();
 SELECT name, position('battery'::bytea IN sealed) AS at, octet_length(sealed) - 46 AS bytes FROM spotai.secret ORDER BY name COLLATE "C";
 SELECT count(*) AS keys FROM spotai.data_key;
 
+-- the owner's own triggers run with nobody's search path, and leave nothing behind
+CREATE FUNCTION pg_temp.leave() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE 'search_path %', current_setting('search_path');
+    EXECUTE 'CREATE TEMP TABLE left_behind ()';
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER leave AFTER UPDATE ON spotai.secret EXECUTE FUNCTION pg_temp.leave();
+SELECT code, message FROM pg_temp.failure($$ SELECT spotai.secret_rotate('mail', 'battery staple') $$);
+DROP TRIGGER leave ON spotai.secret;
+SELECT current_setting('search_path') AS as_before;
+
 -- names and values
 SELECT * FROM pg_temp.failure($$ SELECT spotai.secret_put('mail', 'again') $$);
 SELECT * FROM pg_temp.failure($$ SELECT spotai.secret_rotate('male', 'again') $$);

@@ -68,14 +68,12 @@ extern void sp_identity_require_own_transaction(const char *function);
 /* ---- owner.c ---- */
 
 /*
- * Between begin and end: connected to SPI, as the owner of the tables, with
- * search_path = pg_catalog, pg_temp.  For fixed statements of ours alone.  An
- * error ends it as well.
+ * Between begin and end: connected to SPI, as the owner of the tables (pg/owner.h).
+ * For fixed statements of ours alone.  An error ends it as well.
  */
 typedef struct SpAsOwner
 {
 	SpOwner before;
-	int settings;
 	bool snapshot;
 } SpAsOwner;
 
