@@ -16,6 +16,7 @@
 #include "pg/compat.h"
 #include "pg/identity/identity.h"
 #include "pg/owner.h"
+#include "pg/sql.h"
 
 /* The tenant that is made by migrate(), whose operator needs no credential. */
 #define SP_DEFAULT_TENANT "00000000-0000-0000-0000-000000000001"
@@ -79,6 +80,12 @@ typedef struct SpAsOwner
 
 extern void sp_identity_owner_begin(SpAsOwner *saved);
 extern void sp_identity_owner_end(SpAsOwner *saved);
+
+/* One statement between the two: how many rows it wrote. */
+extern uint64 sp_identity_owner_query(SpQuery *query, const Datum *args, const char *nulls);
+
+/* The same with an INSERT of one row that answers its id; palloc'd. */
+extern pg_uuid_t *sp_identity_owner_insert(SpQuery *query, const Datum *args, const char *nulls);
 
 /* Whether the tables of this room are there. */
 extern bool sp_identity_has_tables(void);

@@ -45,3 +45,29 @@ sp_identity_owner_end(SpAsOwner *saved)
 		PopActiveSnapshot();
 	sp_pg_resign(&saved->before);
 }
+
+uint64
+sp_identity_owner_query(SpQuery *query, const Datum *args, const char *nulls)
+{
+	SpAsOwner saved;
+	uint64 rows;
+
+	sp_identity_owner_begin(&saved);
+	rows = sp_pg_query(query, args, nulls, false);
+	sp_identity_owner_end(&saved);
+	return rows;
+}
+
+pg_uuid_t *
+sp_identity_owner_insert(SpQuery *query, const Datum *args, const char *nulls)
+{
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	SpAsOwner saved;
+	bool isnull;
+
+	sp_identity_owner_begin(&saved);
+	sp_pg_query(query, args, nulls, false);
+	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
+	sp_identity_owner_end(&saved);
+	return id;
+}
