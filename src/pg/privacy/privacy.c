@@ -47,7 +47,7 @@ static bool consent_required = false;
 typedef struct Entry
 {
 	const char *name;
-	const char *permission; /* NULL: none */
+	const char *permission; /* NULL: none, and "false" is for sessions of no tenant */
 	bool self;              /* none for oneself, whom the first argument names */
 	bool operator;          /* nor for anybody with a credential */
 } Entry;
@@ -173,6 +173,9 @@ spotai_privacy(PG_FUNCTION_ARGS)
 
 	sp_pg_require_tables();
 	check_entry(entry, fcinfo);
+	/* asked here: as the owner, what others run as a superuser would be the operator */
+	if (entry->permission == NULL && !sp_identity_current().known)
+		PG_RETURN_BOOL(false);
 	before = sp_pg_become_owner("consent_event");
 	SPI_connect();
 	value = call(entry, fcinfo, result, &isnull);

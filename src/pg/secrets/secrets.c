@@ -118,13 +118,14 @@ raise_missing(void)
 	                errhint("spotai.secrets() lists them.")));
 }
 
-/* --- rows; connected to SPI, as the owner ------------------------------------------ */
-
+/* Asked before we act as the owner: what others run as a superuser would be the operator then. */
 static pg_uuid_t
 own_tenant(void)
 {
 	return *DatumGetUUIDP(sp_pg_current_tenant());
 }
+
+/* --- rows; connected to SPI, as the owner ------------------------------------------ */
 
 /* Locked until the end of the transaction, so that two rotations follow each other. */
 static bool
@@ -216,9 +217,9 @@ spotai_secret_put(PG_FUNCTION_ARGS)
 	sp_secrets_log_begin(&log, "spotai.secret_put(), statement withheld");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
+	tenant = own_tenant();
 	before = sp_pg_become_owner("secret");
 	SPI_connect();
-	tenant = own_tenant();
 	secret.id = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	if (!insert_row(&tenant, name, &secret, seal(&tenant, name, &secret, value)))
 		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -247,9 +248,9 @@ spotai_secret_rotate(PG_FUNCTION_ARGS)
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
 	sp_keys_require();
+	tenant = own_tenant();
 	before = sp_pg_become_owner("secret");
 	SPI_connect();
-	tenant = own_tenant();
 	if (!lock_row(&tenant, name, &secret))
 		raise_missing();
 	secret.version++;
@@ -274,13 +275,12 @@ spotai_secret_delete(PG_FUNCTION_ARGS)
 		.types = {UUIDOID, TEXTOID},
 	};
 	char *name = take_name(fcinfo);
+	pg_uuid_t tenant = own_tenant();
 	SpOwner before = sp_pg_become_owner("secret");
-	pg_uuid_t tenant;
 	Secret secret;
 	bool deleted, isnull;
 
 	SPI_connect();
-	tenant = own_tenant();
 	deleted = sp_pg_query(&delete, (Datum[]){UUIDPGetDatum(&tenant), CStringGetTextDatum(name)},
 	                      NULL, false) > 0;
 	if (deleted)
@@ -346,26 +346,12 @@ sp_secrets_read(const pg_uuid_t *tenant, const char *name, size_t *n)
 	return read_secret(tenant, name, &secret, n);
 }
 
-/* The tenant of the session, for callers that may not ask themselves. */
-static pg_uuid_t
-ask_tenant(void)
-{
-	SpOwner before = sp_pg_become_owner("secret");
-	pg_uuid_t tenant;
-
-	SPI_connect();
-	tenant = own_tenant();
-	SPI_finish();
-	sp_pg_resign(&before);
-	return tenant;
-}
-
 /* spotai.secret_get(name text) returns text */
 Datum
 spotai_secret_get(PG_FUNCTION_ARGS)
 {
 	char *name = take_name(fcinfo);
-	pg_uuid_t tenant = ask_tenant();
+	pg_uuid_t tenant = own_tenant();
 	size_t n;
 	Secret secret;
 	char *value = read_secret(&tenant, name, &secret, &n);
@@ -387,13 +373,12 @@ spotai_secrets(PG_FUNCTION_ARGS)
 		.types = {UUIDOID},
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	pg_uuid_t tenant = own_tenant();
 	SpOwner before = sp_pg_become_owner("secret");
-	pg_uuid_t tenant;
 	uint64 count;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	tenant = own_tenant();
 	count = sp_pg_query(&list, (Datum[]){UUIDPGetDatum(&tenant)}, NULL, false);
 	for (uint64 row = 0; row < count; row++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);
