@@ -249,7 +249,8 @@ GRANT USAGE ON SCHEMA _spotai TO regress_spotai_app;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA _spotai TO regress_spotai_app;
 SET ROLE regress_spotai_app;
 SELECT code, message FROM pg_temp.failure('SELECT _spotai.as_table_owner(''pg_catalog.pg_authid'', ''SELECT to_jsonb(current_user)'', NULL)');
-SELECT _spotai.as_table_owner('regress_shop.play', 'SELECT to_jsonb(current_user)', NULL);
+SELECT _spotai.as_table_owner('regress_shop.play', 'SELECT to_jsonb(current_user) FROM regress_shop.play LIMIT 1', NULL);
+SELECT code, message FROM pg_temp.failure('SELECT _spotai.as_table_owner(''regress_shop.play'', ''SELECT to_jsonb(count(*)) FROM regress_shop.seen'', NULL)');
 SELECT f.code FROM unnest(ARRAY['subject_erase(gen_random_uuid())', 'hold_place(gen_random_uuid(), ''r'')']) call,
        LATERAL pg_temp.failure('SELECT _spotai.' || call) f;
 RESET ROLE;
