@@ -42,13 +42,20 @@ AS 'MODULE_PATHNAME', 'spotai_unschedule';
 COMMENT ON FUNCTION spotai.unschedule(text) IS
 'removes a schedule; false when there is none of that name. Jobs that it has submitted stay';
 
-CREATE FUNCTION spotai.job_kinds(OUT kind text, OUT description text)
+CREATE FUNCTION spotai.job_kinds(OUT kind text, OUT description text, OUT permission text)
 RETURNS SETOF record
 LANGUAGE C STABLE PARALLEL SAFE ROWS 10
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_job_kinds';
 COMMENT ON FUNCTION spotai.job_kinds() IS
-'kinds of jobs that this version of the extension can run';
+'kinds of jobs that this version of the extension can run, and the permission that each needs besides job:submit';
+
+-- no SET clause, as spotai.current_tenant(): asked for each row
+CREATE FUNCTION _spotai.job_permitted(kind text) RETURNS boolean
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'spotai_job_permitted';
+COMMENT ON FUNCTION _spotai.job_permitted(text) IS
+'for policies: as _spotai.permitted(), with the permission of a kind of jobs; kinds that this version does not know need *';
 
 -- no SET clause: a procedure that has one cannot commit; the code sets search_path itself
 CREATE PROCEDURE spotai.run_jobs(max_jobs integer DEFAULT 100)

@@ -54,6 +54,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY tenant_isolation ON %s USING (tenant_id = (SELECT spotai.current_tenant())) '
                    'WITH CHECK (tenant_id = (SELECT spotai.current_tenant()))', name);
+    CALL _spotai.permit_table(name::regclass);
     CALL _spotai.audit_guard(name::regclass);
     RETURN name::regclass;
 END
@@ -113,6 +114,7 @@ DECLARE
                                 (SELECT string_agg(quote_literal(x), ', ') FROM unnest(columns) x));
 BEGIN
     PERFORM _spotai.require_tables();
+    PERFORM _spotai.permitted('audit:write');
     IF relation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'no table was given';
     ELSIF kind NOT IN ('r', 'p') OR kind IS NULL THEN
@@ -151,6 +153,7 @@ COMMENT ON FUNCTION spotai.audit_enable(regclass, text[], text) IS
 CREATE FUNCTION spotai.audit_disable(relation regclass) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM _spotai.permitted('audit:write');
     IF NOT _spotai.audit_drop_triggers(relation) THEN
         RETURN false;
     END IF;

@@ -22,6 +22,7 @@
 #include "pg/audit/store.h"
 #include "pg/audit/subject.h"
 #include "pg/audit/write.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -88,6 +89,7 @@ spotai_audit_detail(PG_FUNCTION_ARGS)
 	Jsonb *detail;
 
 	sp_pg_require_tables();
+	(void) sp_identity_permitted("audit:read");
 	SPI_connect();
 	tenant = tenant_of(entry);
 	sp_uuid_print(entry->data, text);

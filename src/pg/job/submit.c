@@ -16,6 +16,7 @@
 #include "utils/uuid.h"
 
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/job/kinds.h"
 #include "pg/job/settings.h"
 #include "pg/job/shmem.h"
@@ -26,6 +27,7 @@
 SPOTAI_FUNCTION(spotai_submit);
 SPOTAI_FUNCTION(spotai_cancel);
 SPOTAI_FUNCTION(spotai_job_kinds);
+SPOTAI_FUNCTION(spotai_job_permitted);
 
 /* Argument numbers of spotai.submit(). */
 enum
@@ -47,6 +49,15 @@ sp_job_check_kind(const char *kind)
 }
 
 void
+sp_job_require_kind(const char *kind)
+{
+	const char *permission = sp_job_kind(kind)->permission;
+
+	if (permission != NULL)
+		sp_identity_require_permission(permission);
+}
+
+void
 sp_job_check_args(Jsonb *args)
 {
 	if (!JB_ROOT_IS_OBJECT(args))
@@ -58,11 +69,15 @@ sp_job_check_args(Jsonb *args)
 static void
 check_submission(FunctionCallInfo fcinfo)
 {
+	char *kind;
+
 	for (int i = ARG_KIND; i < ARG_KEY; i++)
 		if (PG_ARGISNULL(i))
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			                errmsg("only the idempotency key of a job can be null")));
-	sp_job_check_kind(text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND)));
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND));
+	sp_job_check_kind(kind);
+	sp_job_require_kind(kind);
 	sp_job_check_args(PG_GETARG_JSONB_P(ARG_ARGS));
 	if (!PG_ARGISNULL(ARG_KEY) && VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(ARG_KEY)) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -144,6 +159,7 @@ spotai_submit(PG_FUNCTION_ARGS)
 	pg_uuid_t *id;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("job:submit");
 	check_submission(fcinfo);
 	SPI_connect();
 	if (PG_ARGISNULL(ARG_KEY))
@@ -180,6 +196,7 @@ spotai_cancel(PG_FUNCTION_ARGS)
 	bool isnull;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("job:submit");
 	SPI_connect();
 	args[0] = sp_pg_current_tenant();
 	args[1] = PG_GETARG_DATUM(0);
@@ -207,7 +224,7 @@ sp_job_no_such_job(const pg_uuid_t *id)
 	                       DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
 }
 
-/* spotai.job_kinds(OUT kind text, OUT description text) returns setof record */
+/* spotai.job_kinds(OUT kind text, OUT description text, OUT permission text) returns setof record */
 Datum
 spotai_job_kinds(PG_FUNCTION_ARGS)
 {
@@ -219,10 +236,29 @@ spotai_job_kinds(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		Datum values[] = {CStringGetTextDatum(kinds[i].name),
-		                  CStringGetTextDatum(kinds[i].description)};
-		bool nulls[] = {false, false};
+		                  CStringGetTextDatum(kinds[i].description), (Datum) 0};
+		bool nulls[] = {false, false, kinds[i].permission == NULL};
+
+		if (kinds[i].permission != NULL)
+			values[2] = CStringGetTextDatum(kinds[i].permission);
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * _spotai.job_permitted(kind text) returns boolean: for the policies of jobs and
+ * schedules.  A kind that only a newer library knows is for those who may do anything.
+ */
+Datum
+spotai_job_permitted(PG_FUNCTION_ARGS)
+{
+	const SpJobKind *kind = sp_job_kind(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+
+	if (kind == NULL)
+		PG_RETURN_BOOL(sp_identity_has_permission("*"));
+	if (kind->permission == NULL)
+		PG_RETURN_BOOL(true);
+	PG_RETURN_BOOL(sp_identity_permitted(kind->permission));
 }

@@ -33,6 +33,7 @@
 #include "core/model/weights.h"
 #include "pg/audio/audio.h"
 #include "pg/file.h"
+#include "pg/identity/identity.h"
 #include "pg/model/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -132,6 +133,8 @@ begin_import(FunctionCallInfo fcinfo, const char *what)
 {
 	Import *import = palloc0(sizeof(Import));
 
+	sp_pg_require_tables();
+	sp_identity_require_permission("model:write");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
@@ -149,7 +152,6 @@ begin_import(FunctionCallInfo fcinfo, const char *what)
 		sp_model_check_version(import->version);
 	if (import->params != NULL)
 		check_object(import->params, "params");
-	sp_pg_require_tables();
 	return import;
 }
 

@@ -23,6 +23,7 @@
 
 #include "core/crypto/constant_time.h"
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/keys/keys.h"
 #include "pg/owner.h"
 #include "pg/seam.h"
@@ -214,6 +215,7 @@ spotai_secret_put(PG_FUNCTION_ARGS)
 	text *value;
 
 	sp_secrets_log_begin(&log, "spotai.secret_put(), statement withheld");
+	sp_identity_require_permission("secret:write");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
 	before = sp_pg_become_owner("secret");
@@ -244,6 +246,7 @@ spotai_secret_rotate(PG_FUNCTION_ARGS)
 	text *value;
 
 	sp_secrets_log_begin(&log, "spotai.secret_rotate(), statement withheld");
+	sp_identity_require_permission("secret:write");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
 	sp_keys_require();
@@ -273,12 +276,15 @@ spotai_secret_delete(PG_FUNCTION_ARGS)
 		.nargs = 2,
 		.types = {UUIDOID, TEXTOID},
 	};
-	char *name = take_name(fcinfo);
-	SpOwner before = sp_pg_become_owner("secret");
+	SpOwner before;
 	pg_uuid_t tenant;
 	Secret secret;
 	bool deleted, isnull;
+	char *name;
 
+	sp_identity_require_permission("secret:write");
+	name = take_name(fcinfo);
+	before = sp_pg_become_owner("secret");
 	SPI_connect();
 	tenant = own_tenant();
 	deleted = sp_pg_query(&delete, (Datum[]){UUIDPGetDatum(&tenant), CStringGetTextDatum(name)},
@@ -364,13 +370,17 @@ ask_tenant(void)
 Datum
 spotai_secret_get(PG_FUNCTION_ARGS)
 {
-	char *name = take_name(fcinfo);
-	pg_uuid_t tenant = ask_tenant();
+	pg_uuid_t tenant;
 	size_t n;
 	Secret secret;
-	char *value = read_secret(&tenant, name, &secret, &n);
-	text *result = cstring_to_text_with_len(value, (int) n);
+	char *name, *value;
+	text *result;
 
+	sp_identity_require_permission("secret:read");
+	name = take_name(fcinfo);
+	tenant = ask_tenant();
+	value = read_secret(&tenant, name, &secret, &n);
+	result = cstring_to_text_with_len(value, (int) n);
 	sp_crypto_wipe(value, n);
 	record("secret.get", &secret);
 	PG_RETURN_TEXT_P(result);
