@@ -247,18 +247,40 @@ spotai_job_kinds(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+static bool
+is_permitted(const char *name)
+{
+	const SpJobKind *kind = sp_job_kind(name);
+
+	if (kind == NULL)
+		return sp_identity_has_permission("*");
+	return kind->permission == NULL || sp_identity_permitted(kind->permission);
+}
+
 /*
  * _spotai.job_permitted(kind text) returns boolean: for the policies of jobs and
- * schedules.  A kind that only a newer library knows is for those who may do anything.
+ * schedules.  A kind that only a newer library knows is for those who may do
+ * anything.  One statement asks once for the kind of its rows, as an InitPlan would.
  */
 Datum
 spotai_job_permitted(PG_FUNCTION_ARGS)
 {
-	const SpJobKind *kind = sp_job_kind(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	text *kind = PG_GETARG_TEXT_PP(0);
+	text *permitted = fcinfo->flinfo->fn_extra;
+	MemoryContext caller;
 
-	if (kind == NULL)
-		PG_RETURN_BOOL(sp_identity_has_permission("*"));
-	if (kind->permission == NULL)
+	if (permitted != NULL && VARSIZE_ANY_EXHDR(permitted) == VARSIZE_ANY_EXHDR(kind) &&
+	    memcmp(VARDATA_ANY(permitted), VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind)) == 0)
 		PG_RETURN_BOOL(true);
-	PG_RETURN_BOOL(sp_identity_permitted(kind->permission));
+	if (!is_permitted(text_to_cstring(kind)))
+		PG_RETURN_BOOL(false);
+	/* rows of two kinds in turn: ask each time rather than fill the memory of the statement */
+	if (permitted == NULL)
+	{
+		caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra =
+			cstring_to_text_with_len(VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind));
+		MemoryContextSwitchTo(caller);
+	}
+	PG_RETURN_BOOL(true);
 }
