@@ -60,7 +60,7 @@ INSERT INTO public.asks VALUES
     ('consent_give', 'privacy:write', NULL), ('consent_withdraw', 'privacy:write', NULL), ('subject_export', 'privacy:read', NULL),
     ('subject_erase', 'privacy:write', NULL), ('hold_place', 'privacy:hold', NULL), ('hold_release', 'privacy:hold', NULL),
     ('retention_set', 'privacy:write', NULL), ('retention_drop', 'privacy:write', NULL), ('retention_run', 'privacy:write', NULL),
-    ('purge', 'privacy:write', NULL), ('register_personal_data', 'privacy:write', NULL), ('unregister_personal_data', 'privacy:write', NULL),
+    ('purge', 'privacy:write', NULL), ('register_personal_data', NULL, 'for the operator alone'), ('unregister_personal_data', NULL, 'for the operator alone'),
     ('migrate', NULL, 'for the owner of the tables');
 
 -- What may change something is volatile; the rest the server keeps from writing.
@@ -70,6 +70,9 @@ CREATE FUNCTION public.forgotten() RETURNS TABLE (what text, object text) LANGUA
     UNION ALL
     SELECT 'no such function', a.name FROM public.asks a
     WHERE NOT EXISTS (SELECT FROM pg_proc p WHERE p.pronamespace = 'spotai'::regnamespace AND p.proname = a.name)
+    UNION ALL
+    SELECT 'does not say what it needs', p.oid::regprocedure::text FROM pg_proc p JOIN public.asks a ON a.name = p.proname
+    WHERE p.pronamespace = 'spotai'::regnamespace AND position(a.permission IN obj_description(p.oid, 'pg_proc')) = 0
     UNION ALL
     -- a table that others than its owner may write to has a policy for it
     SELECT 'nobody asks for a permission', format('%s of %s', a.privilege_type, c.oid::regclass)

@@ -18,7 +18,7 @@ CREATE FUNCTION spotai.has_permission(permission text) RETURNS boolean
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'spotai_has_permission';
 COMMENT ON FUNCTION spotai.has_permission(text) IS
-'whether the principal of the session has a permission such as stems:write, through its roles and within the scopes of its key. The operator has all of them, a job job:submit and what its kind needs, nobody none. What others grant or take away counts from the next transaction on';
+'whether the principal of the session has a permission such as stems:write, through its roles and within the scopes of its key. The operator has all of them, a job job:submit and what its kind needs, nobody none. What others grant or take away counts from the next statement on';
 
 -- no SET clause, as spotai.current_tenant()
 CREATE FUNCTION _spotai.permitted(permission text) RETURNS boolean

@@ -8,7 +8,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_submit';
 COMMENT ON FUNCTION spotai.submit(text, jsonb, integer, timestamptz, text) IS
-'puts a job into the queue and answers its id; workers see it when the transaction commits. With an idempotency key, submitting the same job again answers the first one''s id';
+'puts a job into the queue and answers its id; workers see it when the transaction commits. With an idempotency key, submitting the same job again answers the first one''s id. Needs job:submit and what the kind needs';
 
 CREATE FUNCTION spotai.wait(job uuid, timeout interval DEFAULT '1 minute')
 RETURNS text
@@ -24,7 +24,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_cancel';
 COMMENT ON FUNCTION spotai.cancel(uuid) IS
-'cancels a queued job at once and asks a running one to stop, when the transaction commits; false when the job had ended before';
+'cancels a queued job at once and asks a running one to stop, when the transaction commits; false when the job had ended before. Needs job:submit and what the kind needs';
 
 CREATE FUNCTION spotai.schedule(name text, cron text, kind text, args jsonb DEFAULT '{}')
 RETURNS timestamptz
@@ -32,7 +32,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_schedule';
 COMMENT ON FUNCTION spotai.schedule(text, text, text, jsonb) IS
-'makes or replaces a schedule that submits a job at the times of a crontab expression (UTC), and answers the first such time';
+'makes or replaces a schedule that submits a job at the times of a crontab expression (UTC), and answers the first such time. Needs job:submit and what the kind needs';
 
 CREATE FUNCTION spotai.unschedule(name text)
 RETURNS boolean
@@ -40,7 +40,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_unschedule';
 COMMENT ON FUNCTION spotai.unschedule(text) IS
-'removes a schedule; false when there is none of that name. Jobs that it has submitted stay';
+'removes a schedule; false when there is none of that name. Jobs that it has submitted stay. Needs job:submit';
 
 CREATE FUNCTION spotai.job_kinds(OUT kind text, OUT description text, OUT permission text)
 RETURNS SETOF record

@@ -312,11 +312,15 @@ sp_identity_has_permission(const char *permission)
 
 	if (!who->who.has_principal)
 		return who->by_role || (who->by_job && sp_identity_job_may(who, permission));
-	if (session.granted == NULL)
+	if (session.granted == NULL || session.granted_at != GetCurrentStatementStartTimestamp())
 	{
 		granted = sp_identity_ask_granted(who);
+		if (session.granted != NULL)
+			pfree(session.granted);
+		session.granted = NULL;
 		caller = MemoryContextSwitchTo(session_context);
 		session.granted = DatumGetArrayTypePCopy(PointerGetDatum(granted));
+		session.granted_at = GetCurrentStatementStartTimestamp();
 		MemoryContextSwitchTo(caller);
 	}
 	return sp_identity_principal_may(&session, permission);

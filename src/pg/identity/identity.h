@@ -51,7 +51,7 @@ extern void sp_identity_upkeep(void);
  * Whether the principal of the session has a permission such as "audit:read",
  * through its roles and within the scopes of its credential.  The operator has
  * all of them, a job what it acts with and job:submit, nobody none.  What has been
- * granted or taken away by others counts from the next transaction on.
+ * granted or taken away by others counts from the next statement on.
  */
 extern bool sp_identity_has_permission(const char *permission);
 

@@ -47,6 +47,7 @@ typedef struct SpSession
 	pg_uuid_t key_id;       /* with by_key */
 	ArrayType *scopes;      /* permissions at most; NULL: no such limit */
 	ArrayType *granted;     /* permissions of the principal's roles; NULL: not asked for yet */
+	TimestampTz granted_at; /* the statement that asked */
 	bool by_job;            /* acts for a tenant, in a job */
 	const char *permission; /* with by_job; NULL: none */
 } SpSession;

@@ -2,8 +2,8 @@
  * src/pg/identity/permission.c
  *	  What the principal of a session may do.
  *
- * The answer is asked for once a transaction, like the identity that it is
- * about: policies and bulk inserts of jobs want it again and again.
+ * The roles are asked for once a statement: policies, and functions called for
+ * many rows, want to know again and again.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
