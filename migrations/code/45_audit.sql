@@ -197,6 +197,13 @@ AS 'MODULE_PATHNAME', 'spotai_audit_detail';
 COMMENT ON FUNCTION spotai.audit_detail(uuid) IS
 'detail of an entry, decrypted when it is about a person; null once that person''s key has been destroyed. Raises P0002 for an entry that is not known, 55000 without the key-encryption key that is needed. Whoever has logged in needs audit:read';
 
+CREATE FUNCTION _spotai.audit_detail(entry uuid) RETURNS jsonb
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_audit_detail_unasked';
+COMMENT ON FUNCTION _spotai.audit_detail(uuid) IS
+'as spotai.audit_detail(), without asking for a permission: for the export of a person''s data, which asks for its own. For the owner of the tables';
+
 CREATE FUNCTION _spotai.audit_forget(subject uuid) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
 SET search_path = pg_catalog, pg_temp
