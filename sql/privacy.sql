@@ -427,6 +427,7 @@ BEGIN
     END LOOP;
 END
 $$;
+SELECT spotai.audit('song.played', '1', '{"song": "Ännchen"}', :'plain') IS NOT NULL AS written;
 SET ROLE regress_spotai_app;
 BEGIN;
 SELECT what, string_agg(who, ', ' ORDER BY who) AS may FROM pg_temp.may() WHERE answer = 'yes' GROUP BY what ORDER BY what;
@@ -438,6 +439,7 @@ SELECT spotai.has_consent(gen_random_uuid(), 'x') AS nobody_asks;
 -- one's own needs no permission
 BEGIN;
 SELECT set_config('spotai.token', token, true) IS NOT NULL AS plain FROM tokens WHERE name = 'plain';
+SELECT spotai.has_permission('audit:read') AS reads_log, spotai.subject_export(spotai.current_principal())::text ~ 'Ännchen' AS played;
 SELECT spotai.consent_give(spotai.current_principal(), 'mail', '1') IS NOT NULL AS given;
 SELECT spotai.has_consent(spotai.current_principal(), 'mail') AS has;
 SELECT spotai.subject_export(spotai.current_principal()) -> 'tables' -> 'spotai.principal.id' -> 0 ->> 'name' AS name;

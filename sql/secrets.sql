@@ -126,7 +126,7 @@ SELECT code, message, detail FROM pg_temp.opens('UPDATE spotai.data_key SET wrap
 
 -- nor do rows of another tenant, even together with its data key
 INSERT INTO spotai.principal (tenant_id, name, kind) VALUES ('00000000-0000-0000-0000-000000000002', 'program', 'service') RETURNING id AS program \gset
-SELECT spotai.create_api_key('program', '{}', '1 day', :'program') AS key \gset
+SELECT spotai.create_api_key('program', '{secret:*}', '1 day', :'program') AS key \gset
 BEGIN;
 SELECT spotai.login_api_key(:'key') = :'program' AS logged_in;
 SELECT count(*) AS secrets FROM spotai.secrets();

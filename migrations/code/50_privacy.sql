@@ -520,7 +520,7 @@ CREATE FUNCTION _spotai.export_audit(of_tenant uuid, subject uuid) RETURNS jsonb
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(x.r ORDER BY x.r::text COLLATE "C"), '[]')
     FROM (SELECT jsonb_build_object('id', e.id, 'occurred_at', e.occurred_at, 'principal_id', e.principal_id, 'action', e.action,
-                                    'object', e.object, 'detail', spotai.audit_detail(e.id)) AS r
+                                    'object', e.object, 'detail', _spotai.audit_detail(e.id)) AS r
           FROM spotai.audit_entry e WHERE e.tenant_id = of_tenant AND e.subject_id = subject) x
 $$;
 COMMENT ON FUNCTION _spotai.export_audit(uuid, uuid) IS

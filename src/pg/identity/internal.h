@@ -42,11 +42,15 @@
 typedef struct SpSession
 {
 	SpIdentity who;
-	bool by_role;      /* no credential, but a role that acts for the default tenant */
-	bool by_key;       /* an API key */
-	bool service;      /* the principal is a service */
-	pg_uuid_t key_id;  /* with by_key */
-	ArrayType *scopes; /* permissions at most; NULL: no such limit */
+	bool by_role;           /* no credential, but a role that acts for the default tenant */
+	bool by_key;            /* an API key */
+	bool service;           /* the principal is a service */
+	pg_uuid_t key_id;       /* with by_key */
+	ArrayType *scopes;      /* permissions at most; NULL: no such limit */
+	ArrayType *granted;     /* permissions of the principal's roles; NULL: not asked for yet */
+	TimestampTz granted_at; /* the statement that asked */
+	bool by_job;            /* acts for a tenant, in a job */
+	const char *permission; /* with by_job; NULL: none */
 } SpSession;
 
 /* ---- identity.c ---- */
@@ -56,6 +60,9 @@ extern char *sp_identity_token_audience; /* that tokens must name; empty: none m
 
 /* The session as it is now; valid until something changes it. */
 extern const SpSession *sp_identity_session(void);
+
+/* What the session may do has been changed. */
+extern void sp_identity_forget(void);
 
 /* Raise 42501 unless the session is the operator: no credential, and a role that needs none. */
 extern void sp_identity_require_operator(void);
@@ -89,6 +96,15 @@ extern pg_uuid_t *sp_identity_owner_insert(SpQuery *query, const Datum *args, co
 
 /* Whether the tables of this room are there. */
 extern bool sp_identity_has_tables(void);
+
+/* ---- permission.c ---- */
+
+/* Permissions of the principal's roles, a text[] in the current memory context. */
+extern ArrayType *sp_identity_ask_granted(const SpSession *who);
+
+/* With a principal whose granted is known. */
+extern bool sp_identity_principal_may(const SpSession *who, const char *permission);
+extern bool sp_identity_job_may(const SpSession *job, const char *permission);
 
 /* ---- verify.c ---- */
 

@@ -205,6 +205,7 @@ spotai_grant_role(PG_FUNCTION_ARGS)
 	if (sp_pg_query(&q, args, NULL, false) != 1)
 		sp_identity_no_principal(PG_GETARG_UUID_P(0));
 	sp_identity_owner_end(&saved);
+	sp_identity_forget();
 	note_member("role.grant", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }
@@ -223,6 +224,7 @@ spotai_revoke_role(PG_FUNCTION_ARGS)
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), UUIDPGetDatum(role)};
 	bool gone = sp_identity_owner_query(&q, args, NULL) == 1;
 
+	sp_identity_forget();
 	if (gone)
 		note_member("role.revoke", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(gone);

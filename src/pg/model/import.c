@@ -24,6 +24,7 @@
 #include "utils/jsonb.h"
 
 #include "pg/file.h"
+#include "pg/identity/identity.h"
 #include "pg/model/import.h"
 #include "pg/model/model.h"
 #include "pg/seam.h"
@@ -79,6 +80,8 @@ begin_import(FunctionCallInfo fcinfo, const char *what)
 {
 	SpImport *import = palloc0(sizeof(SpImport));
 
+	sp_pg_require_tables();
+	sp_identity_require_permission("model:write");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
@@ -96,7 +99,6 @@ begin_import(FunctionCallInfo fcinfo, const char *what)
 		sp_model_check_version(import->version);
 	if (import->params != NULL)
 		sp_import_check_params(import->params, "params");
-	sp_pg_require_tables();
 	return import;
 }
 

@@ -23,6 +23,7 @@
 
 #include "core/crypto/constant_time.h"
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/keys/keys.h"
 #include "pg/owner.h"
 #include "pg/seam.h"
@@ -215,6 +216,7 @@ spotai_secret_put(PG_FUNCTION_ARGS)
 	text *value;
 
 	sp_secrets_log_begin(&log, "spotai.secret_put(), statement withheld");
+	sp_identity_require_permission("secret:write");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
 	tenant = own_tenant();
@@ -245,6 +247,7 @@ spotai_secret_rotate(PG_FUNCTION_ARGS)
 	text *value;
 
 	sp_secrets_log_begin(&log, "spotai.secret_rotate(), statement withheld");
+	sp_identity_require_permission("secret:write");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
 	sp_keys_require();
@@ -274,12 +277,16 @@ spotai_secret_delete(PG_FUNCTION_ARGS)
 		.nargs = 2,
 		.types = {UUIDOID, TEXTOID},
 	};
-	char *name = take_name(fcinfo);
-	pg_uuid_t tenant = own_tenant();
-	SpOwner before = sp_pg_become_owner("secret");
+	SpOwner before;
+	pg_uuid_t tenant;
 	Secret secret;
 	bool deleted, isnull;
+	char *name;
 
+	sp_identity_require_permission("secret:write");
+	name = take_name(fcinfo);
+	tenant = own_tenant();
+	before = sp_pg_become_owner("secret");
 	SPI_connect();
 	deleted = sp_pg_query(&delete, (Datum[]){UUIDPGetDatum(&tenant), CStringGetTextDatum(name)},
 	                      NULL, false) > 0;
@@ -350,13 +357,17 @@ sp_secrets_read(const pg_uuid_t *tenant, const char *name, size_t *n)
 Datum
 spotai_secret_get(PG_FUNCTION_ARGS)
 {
-	char *name = take_name(fcinfo);
-	pg_uuid_t tenant = own_tenant();
+	pg_uuid_t tenant;
 	size_t n;
 	Secret secret;
-	char *value = read_secret(&tenant, name, &secret, &n);
-	text *result = cstring_to_text_with_len(value, (int) n);
+	char *name, *value;
+	text *result;
 
+	sp_identity_require_permission("secret:read");
+	name = take_name(fcinfo);
+	tenant = own_tenant();
+	value = read_secret(&tenant, name, &secret, &n);
+	result = cstring_to_text_with_len(value, (int) n);
 	sp_crypto_wipe(value, n);
 	record("secret.get", &secret);
 	PG_RETURN_TEXT_P(result);
