@@ -142,11 +142,15 @@ sp_identity_init(void)
 static bool
 needs_no_credential(Oid role)
 {
-	Oid owner = sp_pg_owner_of("tenant");
-	Oid admin = get_role_oid("spotai_admin", true);
+	Oid owner, admin;
 
-	return superuser_arg(role) || (OidIsValid(owner) && has_privs_of_role(role, owner)) ||
-	       (OidIsValid(admin) && has_privs_of_role(role, admin));
+	if (superuser_arg(role))
+		return true;
+	owner = sp_pg_owner_of("tenant");
+	if (OidIsValid(owner) && has_privs_of_role(role, owner))
+		return true;
+	admin = get_role_oid("spotai_admin", true);
+	return OidIsValid(admin) && has_privs_of_role(role, admin);
 }
 
 /* Once a transaction, so past the executor: a query would take as long as a small INSERT. */
@@ -187,7 +191,8 @@ ask_role(SpSession *out)
 {
 	pg_uuid_t *tenant;
 
-	if (!needs_no_credential(GetOuterUserId()) || !needs_no_credential(GetUserId()))
+	if (!needs_no_credential(GetOuterUserId()) ||
+	    (GetUserId() != GetOuterUserId() && !needs_no_credential(GetUserId())))
 		return;
 	tenant = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(SP_DEFAULT_TENANT)));
 	if (!is_tenant_alive(tenant))
