@@ -26,6 +26,8 @@ MAY_LACK_PATH = {
     "spotai.current_tenant": "C; asked for each query, sets the path itself before it looks up anything (identity/owner.c)",
     "spotai.current_principal": "C; as spotai.current_tenant()",
     "spotai.has_permission": "C; as spotai.current_tenant()",
+    "_spotai.permitted": "C; as spotai.current_tenant()",
+    "_spotai.job_permitted": "C; as spotai.current_tenant(); asked for each row",
     "_spotai.audit_rows": "C; a trigger, where SET costs a tenth of a small INSERT; looks up tables by oid, and its SQL (keys/keys.c) is qualified",
     "spotai.run_jobs": "C; a procedure with a SET clause cannot commit; sets the path itself (job/runner.c)",
 }
