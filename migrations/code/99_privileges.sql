@@ -23,7 +23,11 @@ BEGIN
                               'totp_recovery_codes', 'rate_limit', 'audit', 'audit_inclusion_proof',
                               'audit_consistency_proof', 'audit_checkpoint', 'audit_verify_inclusion',
                               'audit_verify_consistency', 'has_consent', 'consent_give', 'consent_withdraw',
-                              'subject_export']),
+                              'subject_export', 'embedding', 'to_array', 'l2_distance', 'inner_product',
+                              'negative_inner_product', 'cosine_distance', 'cosine_similarity', 'embedding_eq',
+                              'embedding_ne', 'dims', 'l2_norm', 'normalize', 'subvector', 'sum', 'avg']),
+            -- policies call these in the name of whoever reads or writes
+            (everybody, ARRAY['_spotai.permitted', '_spotai.job_permitted']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
                            'create_api_key', 'revoke_api_key', 'create_principal', 'deactivate_principal', 'create_role',
                            'grant_role', 'revoke_role', 'subject_erase', 'hold_place', 'hold_release', 'retention_set',

@@ -45,7 +45,7 @@ CREATE TABLE spotai.job (
 -- Jobs of one transaction have the same priority and run_at.  Entries that are
 -- merged into one can be marked dead only together, so each claim would walk
 -- over all that were claimed before.
-CREATE INDEX job_claim_idx ON spotai.job (priority DESC, run_at) WITH (deduplicate_items = false)
+CREATE INDEX job_claim_idx ON spotai.job (priority DESC, run_at) WITH (deduplicate_items = 'off')
     WHERE state = 'queued';
 CREATE INDEX job_deferred_idx ON spotai.job (run_at) WHERE state = 'queued' AND run_at > created_at;
 CREATE INDEX job_running_idx ON spotai.job (tenant_id, id) WHERE state = 'running';

@@ -216,6 +216,20 @@ sp_fold_norm(float *scale, float *shift, const float *gamma, const float *beta, 
 	}
 }
 
+SP_INLINE void
+activate(SpActivation act, bool ignored, float *restrict x, size_t n)
+{
+	(void) ignored;
+	for (size_t i = 0; i < n; i++)
+		x[i] = sp_activate(act, x[i]);
+}
+
+SP_CLONES void
+sp_activate_all(SpActivation act, float *restrict x, size_t n)
+{
+	SP_POINT_SWITCH(act, false, activate, x, n);
+}
+
 SP_CLONES void
 sp_softmax(float *const *stems, size_t count, size_t n)
 {
@@ -229,18 +243,30 @@ sp_softmax(float *const *stems, size_t count, size_t n)
 		memcpy(top, stems[0] + from, m * sizeof(float));
 		memset(sum, 0, sizeof(sum));
 		for (size_t s = 1; s < count; s++)
+		{
+			const float *restrict x = stems[s] + from;
+
 			for (size_t i = 0; i < m; i++)
-				top[i] = stems[s][from + i] > top[i] ? stems[s][from + i] : top[i];
+				top[i] = x[i] > top[i] ? x[i] : top[i];
+		}
 		for (size_t s = 0; s < count; s++)
+		{
+			float *restrict x = stems[s] + from;
+
 			for (size_t i = 0; i < m; i++)
 			{
-				float e = sp_exp(stems[s][from + i] - top[i]);
-
-				stems[s][from + i] = e;
-				sum[i] += e;
+				x[i] = sp_exp(x[i] - top[i]);
+				sum[i] += x[i];
 			}
+		}
+		for (size_t i = 0; i < m; i++)
+			sum[i] = 1.0f / sum[i];
 		for (size_t s = 0; s < count; s++)
+		{
+			float *restrict x = stems[s] + from;
+
 			for (size_t i = 0; i < m; i++)
-				stems[s][from + i] /= sum[i];
+				x[i] *= sum[i];
+		}
 	}
 }

@@ -23,6 +23,7 @@
 #include "pg/audit/audit.h"
 #include "pg/audit/settings.h"
 #include "pg/audit/write.h"
+#include "pg/identity/identity.h"
 #include "pg/privacy/privacy.h"
 #include "pg/seam.h"
 
@@ -218,16 +219,15 @@ spotai_audit(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 	SpAuditText what;
-	Datum detail = take_arguments(fcinfo, &what);
 	SpAuditWriter *writer;
+	Datum detail;
 
+	sp_identity_require_permission("audit:write");
+	detail = take_arguments(fcinfo, &what);
 	PreventCommandIfReadOnly("spotai.audit()");
 	if (!PG_ARGISNULL(3))
 		sp_privacy_require_consent(PG_GETARG_UUID_P(3), "audit");
 	writer = sp_audit_writer_open(NULL);
-	if (!sp_audit_writer_who(writer)->has_tenant)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("this session belongs to no tenant")));
 	*id = write_event(writer, sp_audit_role(), false, &what, detail);
 	PG_RETURN_UUID_P(id);
 }

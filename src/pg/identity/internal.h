@@ -16,6 +16,7 @@
 #include "pg/compat.h"
 #include "pg/identity/identity.h"
 #include "pg/owner.h"
+#include "pg/sql.h"
 
 /* The tenant that is made by migrate(), whose operator needs no credential. */
 #define SP_DEFAULT_TENANT "00000000-0000-0000-0000-000000000001"
@@ -41,11 +42,15 @@
 typedef struct SpSession
 {
 	SpIdentity who;
-	bool by_role;      /* no credential, but a role that acts for the default tenant */
-	bool by_key;       /* an API key */
-	bool service;      /* the principal is a service */
-	pg_uuid_t key_id;  /* with by_key */
-	ArrayType *scopes; /* permissions at most; NULL: no such limit */
+	bool by_role;           /* no credential, but a role that acts for the default tenant */
+	bool by_key;            /* an API key */
+	bool service;           /* the principal is a service */
+	pg_uuid_t key_id;       /* with by_key */
+	ArrayType *scopes;      /* permissions at most; NULL: no such limit */
+	ArrayType *granted;     /* permissions of the principal's roles; NULL: not asked for yet */
+	TimestampTz granted_at; /* the statement that asked */
+	bool by_job;            /* acts for a tenant, in a job */
+	const char *permission; /* with by_job; NULL: none */
 } SpSession;
 
 /* ---- identity.c ---- */
@@ -55,6 +60,9 @@ extern char *sp_identity_token_audience; /* that tokens must name; empty: none m
 
 /* The session as it is now; valid until something changes it. */
 extern const SpSession *sp_identity_session(void);
+
+/* What the session may do has been changed. */
+extern void sp_identity_forget(void);
 
 /* Raise 42501 unless the session is the operator: no credential, and a role that needs none. */
 extern void sp_identity_require_operator(void);
@@ -68,22 +76,35 @@ extern void sp_identity_require_own_transaction(const char *function);
 /* ---- owner.c ---- */
 
 /*
- * Between begin and end: connected to SPI, as the owner of the tables, with
- * search_path = pg_catalog, pg_temp.  For fixed statements of ours alone.  An
- * error ends it as well.
+ * Between begin and end: connected to SPI, as the owner of the tables (pg/owner.h).
+ * For fixed statements of ours alone.  An error ends it as well.
  */
 typedef struct SpAsOwner
 {
 	SpOwner before;
-	int settings;
 	bool snapshot;
 } SpAsOwner;
 
 extern void sp_identity_owner_begin(SpAsOwner *saved);
 extern void sp_identity_owner_end(SpAsOwner *saved);
 
+/* One statement between the two: how many rows it wrote. */
+extern uint64 sp_identity_owner_query(SpQuery *query, const Datum *args, const char *nulls);
+
+/* The same with an INSERT of one row that answers its id; palloc'd. */
+extern pg_uuid_t *sp_identity_owner_insert(SpQuery *query, const Datum *args, const char *nulls);
+
 /* Whether the tables of this room are there. */
 extern bool sp_identity_has_tables(void);
+
+/* ---- permission.c ---- */
+
+/* Permissions of the principal's roles, a text[] in the current memory context. */
+extern ArrayType *sp_identity_ask_granted(const SpSession *who);
+
+/* With a principal whose granted is known. */
+extern bool sp_identity_principal_may(const SpSession *who, const char *permission);
+extern bool sp_identity_job_may(const SpSession *job, const char *permission);
 
 /* ---- verify.c ---- */
 

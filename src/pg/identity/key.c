@@ -144,15 +144,8 @@ make_service(const pg_uuid_t *tenant, Datum name)
 	                    .nargs = 2,
 	                    .types = {UUIDOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), name};
-	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	SpAsOwner saved;
-	bool isnull;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
-	return id;
+	return sp_identity_owner_insert(&q, args, NULL);
 }
 
 /*
@@ -198,11 +191,8 @@ insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *pr
 	                PG_GETARG_DATUM(ARG_SCOPES),
 	                PG_ARGISNULL(ARG_NETWORKS) ? (Datum) 0 : PG_GETARG_DATUM(ARG_NETWORKS),
 	                TimestampTzGetDatum(expires)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL);
 }
 
 /*
@@ -246,12 +236,8 @@ spotai_revoke_api_key(PG_FUNCTION_ARGS)
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0),
 	                BoolGetDatum(sp_identity_has_permission("identity:write")),
 	                UUIDPGetDatum(&who.principal)};
-	SpAsOwner saved;
-	bool revoked;
+	bool revoked = sp_identity_owner_query(&q, args, NULL) == 1;
 
-	sp_identity_owner_begin(&saved);
-	revoked = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
 	if (revoked)
 		sp_identity_event_id("key.revoke", "api_key", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(revoked);

@@ -57,11 +57,8 @@ insert_token(const pg_uuid_t *tenant, const pg_uuid_t *family, const pg_uuid_t *
 	char *token = sp_identity_new_secret(SP_REFRESH_PREFIX);
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(family), UUIDPGetDatum(principal),
 	                PointerGetDatum(sp_identity_hash(token)), TimestampTzGetDatum(expires)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 	return token;
 }
 
@@ -140,11 +137,8 @@ mark_used(const Refresh *token)
 	                    .nargs = 2,
 	                    .types = {UUIDOID, UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(&token->tenant), UUIDPGetDatum(&token->id)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 static void
@@ -155,11 +149,8 @@ revoke_family(const Refresh *token)
 	                    .nargs = 2,
 	                    .types = {UUIDOID, UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(&token->tenant), UUIDPGetDatum(&token->family)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 static bool
