@@ -248,6 +248,16 @@ sp_identity_session(void)
 }
 
 SpIdentity
+sp_identity_if_known(void)
+{
+	SpIdentity nobody = {0};
+
+	if (acting_since != InvalidSubTransactionId)
+		return acting.who;
+	return session_known ? session.who : nobody;
+}
+
+SpIdentity
 sp_identity_current(void)
 {
 	return sp_identity_session()->who;
@@ -259,21 +269,26 @@ sp_identity_require(void)
 	SpIdentity who = sp_identity_current();
 
 	if (!who.known)
+	{
+		sp_identity_refused_permission("tenant", "no tenant");
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("this session belongs to no tenant"),
 		                errhint("Log in with spotai.login() or spotai.login_api_key(), or SET "
 		                        "LOCAL spotai.token.")));
+	}
 	return who;
 }
 
 void
 sp_identity_require_operator(void)
 {
-	if (!sp_identity_session()->by_role)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("only the operator of the database may do this"),
-		                errhint("The operator is a member of spotai_admin who has no credential "
-		                        "in spotai.token.")));
+	if (sp_identity_session()->by_role)
+		return;
+	sp_identity_refused_permission("operator", "not the operator");
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	                errmsg("only the operator of the database may do this"),
+	                errhint("The operator is a member of spotai_admin who has no credential "
+	                        "in spotai.token.")));
 }
 
 void
@@ -334,9 +349,11 @@ void
 sp_identity_require_permission(const char *permission)
 {
 	(void) sp_identity_require();
-	if (!sp_identity_has_permission(permission))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("permission \"%s\" is required", permission)));
+	if (sp_identity_has_permission(permission))
+		return;
+	sp_identity_refused_permission(permission, "not permitted");
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	                errmsg("permission \"%s\" is required", permission)));
 }
 
 /* spotai.current_tenant() returns uuid */

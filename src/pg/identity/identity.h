@@ -37,6 +37,9 @@ extern SpIdentity sp_identity_current(void);
 /* As sp_identity_current; raises 42501 for nobody. */
 extern SpIdentity sp_identity_require(void);
 
+/* The address of the client; NULL: it is on a Unix socket, or there is none. */
+extern const char *sp_identity_client(void);
+
 /* Be this tenant, without a principal, to the end of the (sub)transaction: for jobs. */
 extern void sp_identity_act_for(const pg_uuid_t *tenant);
 

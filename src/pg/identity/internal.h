@@ -53,6 +53,9 @@ typedef struct SpSession
 extern char *sp_identity_token;          /* the credential; NULL: none */
 extern char *sp_identity_token_audience; /* that tokens must name; empty: none may */
 
+/* Who this session is, if that was asked in this transaction; looks up nothing. */
+extern SpIdentity sp_identity_if_known(void);
+
 /* The session as it is now; valid until something changes it. */
 extern const SpSession *sp_identity_session(void);
 
@@ -118,6 +121,9 @@ extern void sp_identity_refused_init(void);
 
 /* A login is about to be refused by an error: kind as sp_identity_note has it, why without quotes. */
 extern void sp_identity_refused(const char *kind, const char *why);
+
+/* A permission, or something of that name, is about to be refused to this session. */
+extern void sp_identity_refused_permission(const char *permission, const char *why);
 
 /* ---- issue.c ---- */
 
