@@ -128,6 +128,9 @@ sp_identity_init(void)
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",
 	                           &sp_identity_token_audience, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	sp_identity_claims_init();
+	sp_identity_strength_init();
+	sp_identity_totp_init();
 	sp_identity_refused_init();
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
@@ -207,8 +210,10 @@ ask(SpSession *out)
 	else if (!sp_identity_has_tables() || !sp_identity_verify(sp_identity_token, &found, &why))
 		memset(&found, 0, sizeof(found));
 	MemoryContextSwitchTo(session_context);
-	if (found.scopes)
-		found.scopes = DatumGetArrayTypePCopy(PointerGetDatum(found.scopes));
+	if (found.login.scopes)
+		found.login.scopes = DatumGetArrayTypePCopy(PointerGetDatum(found.login.scopes));
+	if (found.login.methods)
+		found.login.methods = DatumGetArrayTypePCopy(PointerGetDatum(found.login.methods));
 	*out = found;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
@@ -323,13 +328,13 @@ ask_permission(const SpSession *who, const char *permission)
 		.nargs = 5,
 		.types = {UUIDOID, UUIDOID, TEXTOID, TEXTARRAYOID, BOOLOID}};
 	Datum args[] = {UUIDPGetDatum(&who->who.tenant), UUIDPGetDatum(&who->who.principal),
-	                CStringGetTextDatum(permission), PointerGetDatum(who->scopes),
+	                CStringGetTextDatum(permission), PointerGetDatum(who->login.scopes),
 	                BoolGetDatum(who->by_key && who->service)};
 	SpAsOwner saved;
 	bool isnull, has;
 
 	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, who->scopes ? NULL : "   n ", true);
+	sp_pg_query(&q, args, who->login.scopes ? NULL : "   n ", true);
 	has = DatumGetBool(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
 	return has;
@@ -350,7 +355,11 @@ sp_identity_require_permission(const char *permission)
 {
 	(void) sp_identity_require();
 	if (sp_identity_has_permission(permission))
+	{
+		if (sp_identity_is_sensitive(permission))
+			sp_identity_require_recent(true);
 		return;
+	}
 	sp_identity_refused_permission(permission, "not permitted");
 	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 	                errmsg("permission \"%s\" is required", permission)));

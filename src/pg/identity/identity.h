@@ -53,7 +53,15 @@ extern void sp_identity_upkeep(void);
  */
 extern bool sp_identity_has_permission(const char *permission);
 
-/* Raise 42501 unless sp_identity_has_permission. */
+/* Raise 42501 unless sp_identity_has_permission, and the login is good enough for it. */
 extern void sp_identity_require_permission(const char *permission);
+
+/*
+ * Raise 42501 for a person whose login is older than spotai.reauth_after, or,
+ * with factor, lacks the second factor that spotai.second_factor wants.  Not for
+ * the operator, jobs and services.  sp_identity_require_permission() calls it for
+ * the permissions of spotai.sensitive_permissions.
+ */
+extern void sp_identity_require_recent(bool factor);
 
 #endif /* SP_PG_IDENTITY_H */

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -203,10 +204,40 @@ whole_seconds(TimestampTz when)
 	return (int64) sp_identity_epoch(when);
 }
 
+/* The texts of an array, between before and after, with a separator between them. */
+static void
+put_texts(StringInfo json, ArrayType *texts, const char *before, const char *separator,
+          const char *after)
+{
+	Datum *items;
+	int count;
+
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &items, NULL, &count);
+	appendStringInfoString(json, before);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(json, "%s%s", i > 0 ? separator : "", TextDatumGetCString(items[i]));
+	appendStringInfoString(json, after);
+}
+
+/* Methods and scopes were checked: no letter in them means anything in JSON. */
+static void
+put_login(StringInfo json, const SpLogin *login)
+{
+	if (login->has_session)
+		appendStringInfo(json, ",\"sid\":\"%s\"", uuid_text(&login->session));
+	if (login->authenticated_at != 0)
+		appendStringInfo(json, ",\"auth_time\":" INT64_FORMAT,
+		                 whole_seconds(login->authenticated_at));
+	if (login->methods != NULL && ARR_NDIM(login->methods) > 0)
+		put_texts(json, login->methods, ",\"amr\":[\"", "\",\"", "\"]");
+	if (login->scopes != NULL)
+		put_texts(json, login->scopes, ",\"scope\":\"", " ", "\"");
+}
+
 /* RFC 7519's claims; jti makes two tokens of one second two tokens. */
 static char *
 claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, TimestampTz expires,
-          const char *audience)
+          const char *audience, const SpLogin *login)
 {
 	StringInfoData json;
 	pg_uuid_t *id = DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
@@ -219,6 +250,8 @@ claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, 
 		appendStringInfoString(&json, ",\"aud\":");
 		escape_json(&json, audience);
 	}
+	if (login)
+		put_login(&json, login);
 	appendStringInfo(&json, ",\"iat\":" INT64_FORMAT ",\"exp\":" INT64_FORMAT ",\"jti\":\"%s\"}",
 	                 whole_seconds(now), whole_seconds(expires), uuid_text(id));
 	return pg_server_to_any(json.data, json.len, PG_UTF8);
@@ -226,16 +259,16 @@ claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, 
 
 char *
 sp_identity_sign(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now,
-                 TimestampTz expires, const char *audience)
+                 TimestampTz expires, const char *audience, const SpLogin *login)
 {
-	char *claims = claims_of(tenant, principal, now, expires, audience);
+	char *claims = claims_of(tenant, principal, now, expires, audience, login);
 	SpJwk *key = open_signer(tenant);
 	char *token = NULL;
 	size_t length = 0;
 
-	sp_pg_check(
-		sp_jws_sign(sp_pg_env(), key, SP_JWA_EDDSA, "JWT", claims, strlen(claims), &token, &length),
-		"token", NULL);
+	sp_pg_check(sp_jws_sign(sp_pg_env(), key, SP_JWA_EDDSA, SP_TOKEN_TYPE, claims, strlen(claims),
+	                        &token, &length),
+	            "token", NULL);
 	return token;
 }
 
@@ -258,7 +291,8 @@ spotai_issue_token(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(2))
 		audience = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	sp_identity_event_id("token.issue", "principal", principal);
-	PG_RETURN_TEXT_P(cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience)));
+	PG_RETURN_TEXT_P(
+		cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience, NULL)));
 }
 
 /* spotai.jwks() returns jsonb: the public halves that tokens can be verified with */

@@ -113,26 +113,33 @@ is_permission(const char *name)
 	return true;
 }
 
-void
-sp_identity_check_given(ArrayType *permissions)
+int
+sp_identity_check_permissions(ArrayType *permissions, Datum **names)
 {
-	Datum *names;
 	bool *nulls;
 	int count;
 
-	deconstruct_array(permissions, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	deconstruct_array(permissions, TEXTOID, -1, false, TYPALIGN_INT, names, &nulls, &count);
 	if (ARR_NDIM(permissions) > 1 || count > MAX_PERMISSIONS)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		         errmsg("there must be one list of at most %d permissions", MAX_PERMISSIONS)));
 	for (int i = 0; i < count; i++)
-	{
-		if (nulls[i] || !is_permission(TextDatumGetCString(names[i])))
+		if (nulls[i] || !is_permission(TextDatumGetCString((*names)[i])))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			                errmsg("something in the list is no permission"),
 			                errhint("Permissions are written room:verb, room:* or *.")));
+	return count;
+}
+
+void
+sp_identity_check_given(ArrayType *permissions)
+{
+	Datum *names;
+	int count = sp_identity_check_permissions(permissions, &names);
+
+	for (int i = 0; i < count; i++)
 		sp_identity_require_permission(TextDatumGetCString(names[i]));
-	}
 }
 
 /* A service for a key that is nobody's: the operator's own programs. */
@@ -223,6 +230,7 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 			                errmsg("name, scopes and ttl of a key must not be null")));
 	sp_identity_check_name(PG_GETARG_TEXT_PP(ARG_NAME), "a key");
 	(void) sp_identity_require();
+	sp_identity_require_recent(true);
 	expires =
 		sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(ARG_TTL), API_KEY_DAYS);
 	sp_identity_check_given(PG_GETARG_ARRAYTYPE_P(ARG_SCOPES));

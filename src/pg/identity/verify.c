@@ -91,7 +91,7 @@ read_keys(const char *text)
 /* The claims of a token, when its signature is one of the keys' and they hold. */
 static SpClaims *
 read_token(const char *token, const char *keys_text, const char *issuer, const char *audience,
-           const char **why)
+           bool own, const char **why)
 {
 	SpClaimsWant want = {.now_s = sp_identity_epoch(GetCurrentTimestamp()),
 	                     .issuer = issuer,
@@ -107,7 +107,8 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 		*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
 		return NULL;
 	}
-	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys, NULL, &jws, &reason, NULL),
+	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys,
+	                            sp_identity_token_options(own), &jws, &reason, NULL),
 	              &reason, why) ||
 	    !accepted(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &reason, NULL),
 	              &reason, why))
@@ -116,23 +117,6 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 	if (!accepted(sp_claims_check(claims, &want, &reason, NULL), &reason, why))
 		return NULL;
 	return claims;
-}
-
-/* uuid_in takes braces and forgets hyphens; one principal has one name. */
-static bool
-read_uuid(const char *text, size_t length, pg_uuid_t *out)
-{
-	if (text == NULL || length != 36)
-		return false;
-	for (int i = 0; i < 36; i++)
-	{
-		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (hyphen ? text[i] != '-' : strchr("0123456789abcdef", text[i]) == NULL)
-			return false;
-	}
-	*out = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
-	return true;
 }
 
 /* The row of the last query is a principal and whether it is a service. */
@@ -160,10 +144,8 @@ issued_at(const SpClaims *claims)
 {
 	double seconds = 0;
 
-	/* 9999-12-31: later ones are no PostgreSQL times, and as good */
-	if (sp_claims_time(claims, "iat", &seconds))
-		seconds = Max(Min(seconds, 253402214400.0), 0);
-	return DirectFunctionCall1(float8_timestamptz, Float8GetDatum(seconds));
+	(void) sp_claims_time(claims, "iat", &seconds);
+	return TimestampTzGetDatum(sp_identity_time_of(seconds));
 }
 
 #define PRINCIPAL_IS_ALIVE                                                                      \
@@ -175,20 +157,26 @@ static bool
 find_own_principal(const pg_uuid_t *tenant, const SpClaims *claims, SpSession *out,
                    const char **why)
 {
-	static SpQuery q = {.text = PRINCIPAL_IS_ALIVE "p.id = $3",
-	                    .nargs = 3,
-	                    .types = {UUIDOID, TIMESTAMPTZOID, UUIDOID}};
+	static SpQuery q = {.text = PRINCIPAL_IS_ALIVE
+	                    "p.id = $3 AND ($4 IS NULL OR (EXISTS (SELECT"
+	                    " FROM spotai.refresh_token f WHERE f.tenant_id = $1"
+	                    " AND f.family_id = $4) AND NOT EXISTS (SELECT"
+	                    " FROM spotai.refresh_token f WHERE f.tenant_id = $1"
+	                    " AND f.family_id = $4 AND f.revoked_at IS NOT NULL)))",
+	                    .nargs = 4,
+	                    .types = {UUIDOID, TIMESTAMPTZOID, UUIDOID, UUIDOID}};
 	size_t length = 0;
-	const char *subject = sp_claims_text(claims, "sub", &length);
 	pg_uuid_t id;
-	Datum args[] = {UUIDPGetDatum(tenant), issued_at(claims), UUIDPGetDatum(&id)};
+	Datum args[] = {UUIDPGetDatum(tenant), issued_at(claims), UUIDPGetDatum(&id),
+	                UUIDPGetDatum(&out->login.session)};
 
-	if (!read_uuid(subject, length, &id))
+	if (!sp_identity_read_uuid(sp_claims_text(claims, "sub", &length), &id))
 	{
 		*why = sp_jwt_error_text(SP_JWT_CLAIMS);
 		return false;
 	}
-	return take_principal(sp_pg_query(&q, args, NULL, true), out, why);
+	return take_principal(sp_pg_query(&q, args, out->login.has_session ? NULL : "   n", true), out,
+	                      why);
 }
 
 /* A token of ours: the issuer says the tenant, the kid which of its keys. */
@@ -207,13 +195,14 @@ verify_own(const char *token, const SpPeek *peek, SpSession *out, const char **w
 	SpClaims *claims;
 
 	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
-	if (!is_storable(peek->kid, strlen(peek->kid)) || !read_uuid(name, strlen(name), &tenant) ||
+	if (!is_storable(peek->kid, strlen(peek->kid)) || !sp_identity_read_uuid(name, &tenant) ||
 	    sp_pg_query(&q, args, NULL, true) != 1)
 		return false;
 	if (audience)
 		audience = pg_server_to_any((char *) audience, (int) strlen(audience), PG_UTF8);
-	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer, audience, why);
-	return claims != NULL && find_own_principal(&tenant, claims, out, why);
+	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer, audience, true, why);
+	return claims != NULL && sp_identity_take_login(claims, true, out, why) &&
+	       find_own_principal(&tenant, claims, out, why);
 }
 
 typedef struct Trusted
@@ -283,7 +272,8 @@ verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char 
 	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
 	for (int i = 0; i < count; i++)
 	{
-		SpClaims *found = read_token(token, rows[i].keys, peek->issuer, rows[i].audience, why);
+		SpClaims *found =
+			read_token(token, rows[i].keys, peek->issuer, rows[i].audience, false, why);
 
 		if (found == NULL)
 			continue;
@@ -295,7 +285,8 @@ verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char 
 		which = i;
 		claims = found;
 	}
-	return which >= 0 && find_their_principal(&rows[which].tenant, peek->issuer, claims, out, why);
+	return which >= 0 && sp_identity_take_login(claims, false, out, why) &&
+	       find_their_principal(&rows[which].tenant, peek->issuer, claims, out, why);
 }
 
 static bool
@@ -337,7 +328,7 @@ take_key(uint64 rows, const bytea *hash, SpSession *out, const char **why)
 		*why = "the key is not accepted from here";
 		return false;
 	}
-	out->scopes = DatumGetArrayTypePCopy(sp_pg_column(0, 5, &isnull));
+	out->login.scopes = DatumGetArrayTypePCopy(sp_pg_column(0, 5, &isnull));
 	out->key_id = *DatumGetUUIDP(sp_pg_column(0, 8, &isnull));
 	out->by_key = true;
 	return take_principal(rows, out, why);
@@ -378,5 +369,10 @@ sp_identity_verify(const char *credential, SpSession *out, const char **why)
 	good = sp_identity_is_api_key(credential) ? verify_key(credential, out, why)
 	                                          : verify_token(credential, out, why);
 	sp_identity_owner_end(&saved);
+	if (good && !sp_identity_strong_enough(out))
+	{
+		*why = "a second factor is required";
+		return false;
+	}
 	return good;
 }

@@ -34,7 +34,7 @@ sp_secrets_named(const char *text)
 {
 	static const char *const names[] = {"secret_put",     "secret_rotate", "spotai.token",
 	                                    "spotai.login",   "login_api_key", "verify_jwt",
-	                                    "spotai.refresh", "totp_verify"};
+	                                    "spotai.refresh", "totp_verify",   "step_up"};
 
 	for (int i = 0; text != NULL && i < lengthof(names); i++)
 		if (strcasestr(text, names[i]) != NULL)
