@@ -80,9 +80,9 @@ sp_identity_claims_init(void)
 		"that are known. The key says which of them it is for.",
 		&token_algorithms, "", PGC_SUSET, 0, check_algorithms, assign_algorithms, NULL);
 	DefineCustomIntVariable(
-		"spotai.rsa_min_bits", "Bits that RSA keys of trusted issuers must have.",
-		"2048 are worth 112 bits of security, 3072 are worth 128.", &rsa_min_bits, SP_JWK_RSA_MIN,
-		SP_JWK_RSA_MIN, SP_JWK_RSA_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
+		"spotai.rsa_min_bits", "Least length of RSA keys of trusted issuers, in bits.",
+		"Keys of 2048 bits are worth 112 bits of security, of 3072 bits 128.", &rsa_min_bits,
+		SP_JWK_RSA_MIN, SP_JWK_RSA_MIN, SP_JWK_RSA_MAX, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable(
 		"spotai.token_scopes",
 		"Tokens of trusted issuers that name scopes give no other permissions.",
@@ -193,7 +193,8 @@ static void
 take_methods(const SpClaims *claims, SpSession *out)
 {
 	Words words = {0};
-	const char *text = sp_claims_item(claims, "acr", 0);
+	size_t length;
+	const char *text = sp_claims_text(claims, "acr", &length);
 
 	out->strong = text != NULL && sp_identity_is_factor(text);
 	for (size_t i = 0; (text = sp_claims_item(claims, "amr", i)) != NULL; i++)

@@ -218,8 +218,9 @@ extern Datum sp_identity_answer(FunctionCallInfo fcinfo, SpQuery *q, const Datum
 
 extern void sp_identity_totp_init(void);
 
-/* spotai.totp_verify() */
-extern bool sp_identity_totp_verify(const pg_uuid_t *principal, const char *code);
+/* spotai.totp_verify(), for a function of that name */
+extern bool sp_identity_totp_verify(const pg_uuid_t *principal, const char *code,
+                                    const char *function);
 
 /* ---- role.c ---- */
 

@@ -189,7 +189,8 @@ step_up(FunctionCallInfo fcinfo)
 	if (!now.who.has_principal || now.by_key)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 		                errmsg("only a session with a token can become stronger")));
-	if (!sp_identity_totp_verify(&now.who.principal, text_to_cstring(PG_GETARG_TEXT_PP(0))))
+	if (!sp_identity_totp_verify(&now.who.principal, text_to_cstring(PG_GETARG_TEXT_PP(0)),
+	                             "spotai.step_up()"))
 		PG_RETURN_NULL();
 	/* it does not become longer by it */
 	expires = now.expires_at;

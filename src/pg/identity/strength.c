@@ -65,11 +65,11 @@ sp_identity_strength_init(void)
 		"The claim auth_time says when it was; a token without it is too old. "
 		"spotai.begin_session() and spotai.step_up() make tokens that say it.",
 		&reauth_after_s, 0, 0, 31 * SECS_PER_DAY, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomEnumVariable("spotai.second_factor",
-	                         "Which sessions of persons need a second factor.",
-	                         "off: none, sensitive: for sensitive acts, always: every one, so that "
-	                         "other tokens, and API keys of persons, are nobody's.",
-	                         &second_factor, FACTOR_OFF, factors, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable(
+		"spotai.second_factor", "Sessions of persons that need a second factor.",
+		"With \"sensitive\" sensitive acts do, with \"always\" all sessions: then "
+		"other tokens, and API keys of persons, are nobody's.",
+		&second_factor, FACTOR_OFF, factors, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("spotai.factor_methods",
 	                           "What counts as a second factor in the claims amr and acr.",
 	                           "A comma-separated list; see RFC 8176 for amr.", &factor_methods,

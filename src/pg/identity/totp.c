@@ -370,7 +370,7 @@ is_recovery_code(const char *code)
 }
 
 bool
-sp_identity_totp_verify(const pg_uuid_t *principal, const char *code)
+sp_identity_totp_verify(const pg_uuid_t *principal, const char *code, const char *function)
 {
 	SpIdentity who = sp_identity_require();
 	const char *kind = is_recovery_code(code) ? "recovery_code" : "totp";
@@ -381,7 +381,7 @@ sp_identity_totp_verify(const pg_uuid_t *principal, const char *code)
 	/* whoever may send wrong codes may keep the principal out for a while */
 	if (!who.has_principal || memcmp(&who.principal, principal, sizeof(pg_uuid_t)) != 0)
 		sp_identity_require_permission("identity:issue");
-	sp_identity_require_own_transaction("spotai.totp_verify()");
+	sp_identity_require_own_transaction(function);
 	if (!lock_row(&who.tenant, principal, sp_identity_session()->by_role, &row))
 		return false;
 	if (row.locked_until > GetCurrentTimestamp())
@@ -405,7 +405,8 @@ spotai_totp_verify(PG_FUNCTION_ARGS)
 
 	sp_secrets_log_begin(&log, "spotai.totp_verify(), statement withheld");
 	sp_pg_require_tables();
-	good = sp_identity_totp_verify(PG_GETARG_UUID_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	good = sp_identity_totp_verify(PG_GETARG_UUID_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
+	                               "spotai.totp_verify()");
 	sp_secrets_log_end(&log);
 	PG_RETURN_BOOL(good);
 }
