@@ -108,6 +108,39 @@ RESET ROLE;
 SELECT spotai.logout();
 SELECT count(*) AS of_the_default_tenant FROM spotai.api_keys();
 
+-- ---- a key's token: good for what the key is, as long as it is
+SET ROLE regress_spotai_app;
+SELECT spotai.api_key_token(:'service_key') AS key_token \gset
+SELECT pg_temp.claims(:'key_token') - 'api_key' AS more;
+SELECT spotai.login(:'key_token') = :'service' AS logged_in;
+SELECT spotai.has_permission('identity:issue'), spotai.has_permission('identity:write');
+SELECT code, message FROM pg_temp.failure($$ SELECT spotai.step_up('000000') $$);
+SELECT spotai.logout();
+SELECT code, message FROM unnest(ARRAY['', 'spk_', 'x', 'spk_' || repeat('A', 43), :'key_token']) k, LATERAL pg_temp.failure(format('SELECT spotai.api_key_token(%L)', k));
+SELECT code, message FROM pg_temp.failure(format('SELECT spotai.api_key_token(%L, ''25 h'')', :'service_key'));
+SELECT code, message FROM pg_temp.failure(format('SELECT spotai.api_key_token(%L)', :'ann_key'));
+RESET ROLE;
+-- the key itself is no credential any more
+SET spotai.key_sessions = off;
+SELECT code, message FROM pg_temp.failure(format('SELECT spotai.login_api_key(%L)', :'service_key'));
+SET spotai.token = :'service_key';
+SELECT spotai.current_principal();
+RESET spotai.token;
+SELECT spotai.login(:'key_token') = :'service' AS logged_in, pg_temp.refused(spotai.api_key_token(:'service_key')) IS NULL AS and_another;
+RESET spotai.key_sessions;
+SELECT spotai.logout();
+UPDATE spotai.api_key SET networks = '{192.0.2.0/24}' WHERE name = 'login';
+SELECT pg_temp.refused(:'key_token');
+UPDATE spotai.api_key SET networks = NULL, scopes = '{}' WHERE name = 'login';
+SELECT spotai.login(:'key_token') = :'service' AS logged_in;
+SELECT spotai.has_permission('identity:issue');
+SELECT spotai.logout();
+UPDATE spotai.api_key SET scopes = '{identity:issue}', principal_id = :'bob' WHERE name = 'login';
+SELECT pg_temp.refused(:'key_token');
+UPDATE spotai.api_key SET revoked_at = now(), principal_id = :'service' WHERE name = 'login';
+SELECT pg_temp.refused(:'key_token');
+UPDATE spotai.api_key SET revoked_at = NULL WHERE name = 'login';
+
 -- ---- tokens of other issuers
 SELECT name, pg_temp.refused(token) FROM (VALUES ('access', :'t_access'), ('untyped', :'t_untyped'), ('logout', :'t_logout'), ('rsa', :'t_rsa')) v (name, token);
 SELECT spotai.logout();

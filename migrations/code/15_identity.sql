@@ -36,6 +36,13 @@ AS 'MODULE_PATHNAME', 'spotai_login_api_key';
 COMMENT ON FUNCTION spotai.login_api_key(text) IS
 'makes an API key the session''s credential and answers its principal; as spotai.login(). 28000 when it is refused';
 
+CREATE FUNCTION spotai.api_key_token(key text, ttl interval DEFAULT '15 minutes') RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_api_key_token';
+COMMENT ON FUNCTION spotai.api_key_token(text, interval) IS
+'exchanges an API key for a token that is good for the same, at most a day and no longer than the key is, from the key''s networks; needs no login. So the key itself need not be sent with each session: with spotai.key_sessions = off it must not be. 28000 when the key is refused';
+
 CREATE FUNCTION spotai.logout() RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp

@@ -18,7 +18,7 @@ BEGIN
     FOR wanted IN
         SELECT g.grantees, p.oid::regprocedure AS routine, p.prokind
         FROM (VALUES
-            (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key',
+            (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key', 'api_key_token',
                               'logout', 'verify_jwt', 'jwks', 'refresh', 'revoke_tokens', 'totp_verify', 'totp_enroll',
                               'totp_recovery_codes', 'rate_limit', 'step_up', 'sessions', 'end_session', 'api_keys',
                               'require_recent_login', 'identity_notices', 'audit', 'audit_inclusion_proof',

@@ -221,10 +221,13 @@ sp_identity_take_login(const SpClaims *claims, bool own, SpSession *out, const c
 		out->login.authenticated_at = 0;
 	if (sp_claims_time(claims, "exp", &seconds))
 		out->expires_at = sp_identity_time_of(seconds);
-	/* others have sessions of their own */
+	/* others have sessions and keys of their own */
 	out->login.has_session = own && sp_claims_has(claims, "sid");
-	if (!out->login.has_session ||
-	    sp_identity_read_uuid(sp_claims_text(claims, "sid", &length), &out->login.session))
+	out->login.has_key = own && sp_claims_has(claims, "api_key");
+	if ((!out->login.has_session ||
+	     sp_identity_read_uuid(sp_claims_text(claims, "sid", &length), &out->login.session)) &&
+	    (!out->login.has_key ||
+	     sp_identity_read_uuid(sp_claims_text(claims, "api_key", &length), &out->login.key)))
 		return true;
 	*why = sp_jwt_error_text(SP_JWT_CLAIMS);
 	return false;

@@ -207,7 +207,8 @@ ask(SpSession *out)
 	memset(&found, 0, sizeof(found));
 	if (sp_identity_token == NULL)
 		ask_role(&found);
-	else if (!sp_identity_has_tables() || !sp_identity_verify(sp_identity_token, &found, &why))
+	else if (!sp_identity_has_tables() || !sp_identity_verify(sp_identity_token, &found, &why) ||
+	         !sp_identity_may_be_session(&found, &why))
 		memset(&found, 0, sizeof(found));
 	MemoryContextSwitchTo(session_context);
 	if (found.login.scopes)

@@ -51,8 +51,10 @@ typedef struct SpLogin
 	bool has_session;
 	pg_uuid_t session;            /* claim sid: the family of refresh tokens */
 	TimestampTz authenticated_at; /* claim auth_time; 0, which is long ago: nobody says */
-	ArrayType *methods;           /* claim amr; NULL: nobody says */
-	ArrayType *scopes;            /* permissions at most; NULL: no such limit */
+	bool has_key;
+	pg_uuid_t key;      /* claim api_key: what the token was made of, and ends with */
+	ArrayType *methods; /* claim amr; NULL: nobody says */
+	ArrayType *scopes;  /* permissions at most; NULL: no such limit */
 } SpLogin;
 
 /* Who a session is, and what limits it. */
@@ -152,8 +154,8 @@ extern bool sp_identity_in_list(const char *list, const char *word);
 /* Whether a method (amr) or class (acr) is one of a second factor. */
 extern bool sp_identity_is_factor(const char *method);
 
-/* Whether spotai.second_factor lets the credential in. */
-extern bool sp_identity_strong_enough(const SpSession *found);
+/* Whether the settings let a credential that is in order be a session's; false with *why. */
+extern bool sp_identity_may_be_session(const SpSession *found, const char **why);
 
 extern bool sp_identity_is_sensitive(const char *permission);
 

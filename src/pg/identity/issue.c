@@ -72,7 +72,9 @@ sp_identity_expiry(TimestampTz now, Interval *ttl, int days)
 	if (then <= now || then > now + days * USECS_PER_DAY)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		         errmsg("the time to live must be longer than nothing and at most %d days", days)));
+		         errmsg_plural("the time to live must be longer than nothing and at most %d day",
+		                       "the time to live must be longer than nothing and at most %d days",
+		                       (unsigned long) days, days)));
 	return then;
 }
 
@@ -225,6 +227,8 @@ put_login(StringInfo json, const SpLogin *login)
 {
 	if (login->has_session)
 		appendStringInfo(json, ",\"sid\":\"%s\"", uuid_text(&login->session));
+	if (login->has_key)
+		appendStringInfo(json, ",\"api_key\":\"%s\"", uuid_text(&login->key));
 	if (login->authenticated_at != 0)
 		appendStringInfo(json, ",\"auth_time\":" INT64_FORMAT,
 		                 whole_seconds(login->authenticated_at));

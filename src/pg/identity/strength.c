@@ -37,6 +37,7 @@ static const struct config_enum_entry factors[] = {{"off", FACTOR_OFF, false},
 
 static int second_factor = FACTOR_OFF;
 static int reauth_after_s = 0;
+static bool key_sessions = true;
 static char *factor_methods;
 static char *sensitive_permissions;
 
@@ -70,6 +71,10 @@ sp_identity_strength_init(void)
 		"With \"sensitive\" sensitive acts do, with \"always\" all sessions: then "
 		"other tokens, and API keys of persons, are nobody's.",
 		&second_factor, FACTOR_OFF, factors, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.key_sessions", "API keys may be the credential of a session.",
+	                         "Off: they are good for spotai.api_key_token() alone, whose tokens "
+	                         "live for minutes.",
+	                         &key_sessions, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("spotai.factor_methods",
 	                           "What counts as a second factor in the claims amr and acr.",
 	                           "A comma-separated list; see RFC 8176 for amr.", &factor_methods,
@@ -88,9 +93,19 @@ sp_identity_is_factor(const char *method)
 }
 
 bool
-sp_identity_strong_enough(const SpSession *found)
+sp_identity_may_be_session(const SpSession *found, const char **why)
 {
-	return second_factor != FACTOR_ALWAYS || found->service || found->strong;
+	if (second_factor == FACTOR_ALWAYS && !found->service && !found->strong)
+	{
+		*why = "a second factor is required";
+		return false;
+	}
+	if (!key_sessions && found->by_key && !found->login.has_key)
+	{
+		*why = "a key must be exchanged for a token";
+		return false;
+	}
+	return true;
 }
 
 bool

@@ -179,6 +179,79 @@ find_own_principal(const pg_uuid_t *tenant, const SpClaims *claims, SpSession *o
 	                      why);
 }
 
+/* Whether the key of the last query's row may be used now and from here. */
+static bool
+take_key(uint64 rows, SpSession *out, const char **why)
+{
+	bool isnull;
+
+	*why = "the key is not known";
+	if (rows != 1)
+		return false;
+	if (!DatumGetBool(sp_pg_column(0, 6, &isnull)))
+	{
+		*why = "the key is revoked or has expired";
+		return false;
+	}
+	if (!DatumGetBool(sp_pg_column(0, 7, &isnull)))
+	{
+		*why = "the key is not accepted from here";
+		return false;
+	}
+	out->login.scopes = DatumGetArrayTypePCopy(sp_pg_column(0, 5, &isnull));
+	out->key_id = *DatumGetUUIDP(sp_pg_column(0, 8, &isnull));
+	out->by_key = true;
+	return take_principal(rows, out, why);
+}
+
+#define KEY_IS_USABLE                                                             \
+	"SELECT p.tenant_id, p.id, p.kind = 'service', k.hash, k.scopes,"             \
+	" k.revoked_at IS NULL AND k.expires_at > clock_timestamp(),"                 \
+	" k.networks IS NULL OR EXISTS (SELECT FROM unnest(k.networks) n"             \
+	" WHERE inet_client_addr() <<= n), k.id"                                      \
+	" FROM spotai.api_key k JOIN spotai.principal p ON p.tenant_id = k.tenant_id" \
+	" AND p.id = k.principal_id JOIN spotai.tenant t ON t.id = k.tenant_id"       \
+	" WHERE p.deleted_at IS NULL AND t.deleted_at IS NULL AND "
+
+static bool
+verify_key(const char *key, SpSession *out, const char **why)
+{
+	static SpQuery q = {.text = KEY_IS_USABLE "k.hash = $1", .nargs = 1, .types = {BYTEAOID}};
+	bytea *hash, *kept;
+	Datum args[1];
+	uint64 rows;
+	bool isnull;
+
+	*why = "the key is not known";
+	if (strlen(key) != strlen(SP_API_KEY_PREFIX) + SP_SECRET_CHARS)
+		return false;
+	hash = sp_identity_hash(key);
+	args[0] = PointerGetDatum(hash);
+	rows = sp_pg_query(&q, args, NULL, true);
+	if (rows != 1)
+		return false;
+	kept = DatumGetByteaPP(sp_pg_column(0, 4, &isnull));
+	return sp_crypto_equal(VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept), VARDATA_ANY(hash),
+	                       VARSIZE_ANY_EXHDR(hash)) &&
+	       take_key(rows, out, why);
+}
+
+/* A token that was made of a key is good for what the key is, as long as the key is. */
+static bool
+find_key_of_token(const pg_uuid_t *tenant, const SpClaims *claims, SpSession *out, const char **why)
+{
+	static SpQuery q = {.text = KEY_IS_USABLE "k.tenant_id = $1 AND k.id = $2"
+	                                          " AND p.tokens_after <= $3 AND p.id::text = $4",
+	                    .nargs = 4,
+	                    .types = {UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID}};
+	size_t length;
+	const char *subject = sp_claims_text(claims, "sub", &length);
+	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(&out->login.key), issued_at(claims),
+	                CStringGetTextDatum(subject != NULL ? subject : "")};
+
+	return take_key(sp_pg_query(&q, args, NULL, true), out, why);
+}
+
 /* A token of ours: the issuer says the tenant, the kid which of its keys. */
 static bool
 verify_own(const char *token, const SpPeek *peek, SpSession *out, const char **why)
@@ -201,8 +274,10 @@ verify_own(const char *token, const SpPeek *peek, SpSession *out, const char **w
 	if (audience)
 		audience = pg_server_to_any((char *) audience, (int) strlen(audience), PG_UTF8);
 	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer, audience, true, why);
-	return claims != NULL && sp_identity_take_login(claims, true, out, why) &&
-	       find_own_principal(&tenant, claims, out, why);
+	if (claims == NULL || !sp_identity_take_login(claims, true, out, why))
+		return false;
+	return out->login.has_key ? find_key_of_token(&tenant, claims, out, why)
+	                          : find_own_principal(&tenant, claims, out, why);
 }
 
 typedef struct Trusted
@@ -304,60 +379,6 @@ verify_token(const char *token, SpSession *out, const char **why)
 	return is_storable(peek->issuer, strlen(peek->issuer)) && verify_theirs(token, peek, out, why);
 }
 
-/* Whether the key of the last query's row is this one, and may be used from here. */
-static bool
-take_key(uint64 rows, const bytea *hash, SpSession *out, const char **why)
-{
-	bytea *kept;
-	bool isnull;
-
-	*why = "the key is not known";
-	if (rows != 1)
-		return false;
-	kept = DatumGetByteaPP(sp_pg_column(0, 4, &isnull));
-	if (!sp_crypto_equal(VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept), VARDATA_ANY(hash),
-	                     VARSIZE_ANY_EXHDR(hash)))
-		return false;
-	if (!DatumGetBool(sp_pg_column(0, 6, &isnull)))
-	{
-		*why = "the key is revoked or has expired";
-		return false;
-	}
-	if (!DatumGetBool(sp_pg_column(0, 7, &isnull)))
-	{
-		*why = "the key is not accepted from here";
-		return false;
-	}
-	out->login.scopes = DatumGetArrayTypePCopy(sp_pg_column(0, 5, &isnull));
-	out->key_id = *DatumGetUUIDP(sp_pg_column(0, 8, &isnull));
-	out->by_key = true;
-	return take_principal(rows, out, why);
-}
-
-static bool
-verify_key(const char *key, SpSession *out, const char **why)
-{
-	static SpQuery q = {
-		.text = "SELECT p.tenant_id, p.id, p.kind = 'service', k.hash, k.scopes,"
-				" k.revoked_at IS NULL AND k.expires_at > clock_timestamp(),"
-				" k.networks IS NULL OR EXISTS (SELECT FROM unnest(k.networks) n"
-				" WHERE inet_client_addr() <<= n), k.id"
-				" FROM spotai.api_key k JOIN spotai.principal p ON p.tenant_id = k.tenant_id"
-				" AND p.id = k.principal_id JOIN spotai.tenant t ON t.id = k.tenant_id"
-				" WHERE k.hash = $1 AND p.deleted_at IS NULL AND t.deleted_at IS NULL",
-		.nargs = 1,
-		.types = {BYTEAOID}};
-	bytea *hash;
-	Datum args[1];
-
-	*why = "the key is not known";
-	if (strlen(key) != strlen(SP_API_KEY_PREFIX) + SP_SECRET_CHARS)
-		return false;
-	hash = sp_identity_hash(key);
-	args[0] = PointerGetDatum(hash);
-	return take_key(sp_pg_query(&q, args, NULL, true), hash, out, why);
-}
-
 bool
 sp_identity_verify(const char *credential, SpSession *out, const char **why)
 {
@@ -369,10 +390,5 @@ sp_identity_verify(const char *credential, SpSession *out, const char **why)
 	good = sp_identity_is_api_key(credential) ? verify_key(credential, out, why)
 	                                          : verify_token(credential, out, why);
 	sp_identity_owner_end(&saved);
-	if (good && !sp_identity_strong_enough(out))
-	{
-		*why = "a second factor is required";
-		return false;
-	}
 	return good;
 }
