@@ -54,7 +54,8 @@ FROM spotai.begin_session(:'ann', '{pwd,otp}', '1 day', '{stems:read}', 'browser
 SELECT code, message FROM unnest(ARRAY['NULL, ''{pwd}''', format('%L, NULL', :'ann'), format('%L, ''{}''', :'ann'), format('%L, ''{NULL}''', :'ann'),
     format('%L, ''{{a,b},{c,d}}''', :'ann'), format('%L, ARRAY[''"},{"'']', :'ann'), format('%L, ARRAY[repeat(''x'', 64)]', :'ann'),
     format('%L, array_fill(''x''::text, ARRAY[11])', :'ann'), format('%L, ''{pwd}'', ''367 days''', :'ann'),
-    format('%L, ''{pwd}'', ''1 day'', ''{stems}''', :'ann'), format('%L, ''{pwd}'', ''1 day'', NULL, ''''', :'ann')]) args,
+    format('%L, ''{pwd}'', ''1 day'', ''{stems}''', :'ann'), format('%L, ''{pwd}'', ''1 day'', NULL, ''''', :'ann'),
+    format('%L, ''{pwd}'', certificate => ''x''', :'ann'), format('%L, ''{pwd}'', certificate => repeat(''"'', 43)', :'ann')]) args,
     LATERAL pg_temp.failure(format('SELECT spotai.begin_session(%s)', args));
 SELECT spotai.logout();
 SELECT pg_temp.claims(:'access') AS first, pg_temp.claims(:'other_access') AS other;
@@ -236,6 +237,20 @@ SET spotai.token = :'t_pwd';
 SELECT spotai.current_tenant();
 RESET spotai.token;
 RESET spotai.second_factor;
+
+-- ---- tokens that are bound to a certificate are nobody's without it: tests/tap/059_certificates.pl has one
+SELECT spotai.client_certificate();
+SELECT access_token AS bound, refresh_token AS bound_refresh, session AS bound_session
+FROM spotai.begin_session(:'ann', '{pwd}', certificate => repeat('A', 43)) \gset
+SELECT pg_temp.claims(:'bound');
+SELECT pg_temp.refused(:'bound');
+SELECT * FROM spotai.refresh(:'bound_refresh');
+SELECT name, pg_temp.refused(token) FROM (VALUES ('a certificate', :'t_bound'), ('a key', :'t_bound_jkt'), ('odd', :'t_bound_odd')) v (name, token);
+SET spotai.token_binding = on;
+SELECT code, message, hint FROM unnest(ARRAY['issue_token', 'issue_refresh_token']) name, LATERAL pg_temp.failure(format('SELECT spotai.%s(%L)', name, :'ann'));
+SELECT code, message FROM pg_temp.failure(format('SELECT spotai.begin_session(%L, ''{pwd}'')', :'ann'));
+SELECT pg_temp.refused(:'t_good');
+RESET spotai.token_binding;
 
 -- ---- a recent login
 SET spotai.reauth_after = '1 h';

@@ -221,12 +221,19 @@ COMMENT ON FUNCTION spotai.rate_limit(text, integer, interval) IS
 
 CREATE FUNCTION spotai.begin_session(
     principal uuid, methods text[], ttl interval DEFAULT '30 days', scopes text[] DEFAULT NULL, label text DEFAULT NULL,
-    OUT session uuid, OUT access_token text, OUT refresh_token text)
+    certificate text DEFAULT NULL, OUT session uuid, OUT access_token text, OUT refresh_token text)
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_begin_session';
-COMMENT ON FUNCTION spotai.begin_session(uuid, text[], interval, text[], text) IS
-'for the service that logs people in: begins a session of a principal who has just proved who he is, by methods such as {pwd,otp,mfa} (RFC 8176). Answers an access token of 15 minutes that says when and how (auth_time, amr), names the session (sid) and ends with it, and a refresh token for spotai.refresh(). scopes: permissions that it has at most. label: what the principal recognises it by. Needs identity:issue. 42704 when there is no such principal, 22023 for what is no method, no permission, or more than 366 days';
+COMMENT ON FUNCTION spotai.begin_session(uuid, text[], interval, text[], text, text) IS
+'for the service that logs people in: begins a session of a principal who has just proved who he is, by methods such as {pwd,otp,mfa} (RFC 8176). Answers an access token of 15 minutes that says when and how (auth_time, amr), names the session (sid) and ends with it, and a refresh token for spotai.refresh(). scopes: permissions that it has at most. label: what the principal recognises it by. certificate: thumbprint of the client''s certificate (spotai.client_certificate()), without which its tokens are good for nothing (RFC 8705). Needs identity:issue. 42704 when there is no such principal, 22023 for what is no method, no permission, or more than 366 days';
+
+CREATE FUNCTION spotai.client_certificate() RETURNS text
+LANGUAGE C STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_client_certificate';
+COMMENT ON FUNCTION spotai.client_certificate() IS
+'SHA-256 of the certificate that the client of this connection has shown, in base64url, as tokens name it (RFC 8705: x5t#S256); null without one';
 
 CREATE FUNCTION spotai.step_up(code text, OUT session uuid, OUT access_token text, OUT refresh_token text)
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE

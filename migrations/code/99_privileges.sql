@@ -21,7 +21,7 @@ BEGIN
             (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key', 'api_key_token',
                               'logout', 'verify_jwt', 'jwks', 'refresh', 'revoke_tokens', 'totp_verify', 'totp_enroll',
                               'totp_recovery_codes', 'rate_limit', 'step_up', 'sessions', 'end_session', 'api_keys',
-                              'require_recent_login', 'identity_notices', 'audit', 'audit_inclusion_proof',
+                              'require_recent_login', 'client_certificate', 'identity_notices', 'audit', 'audit_inclusion_proof',
                               'audit_consistency_proof', 'audit_checkpoint', 'audit_verify_inclusion',
                               'audit_verify_consistency', 'has_consent', 'consent_give', 'consent_withdraw',
                               'subject_export']),

@@ -218,6 +218,7 @@ CREATE TABLE spotai.refresh_token (
     methods text[],
     scopes text[],
     label text CHECK (label <> '' AND octet_length(label) <= 255),
+    certificate text,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, principal_id) REFERENCES spotai.principal (tenant_id, id) ON DELETE CASCADE
 );
@@ -242,6 +243,7 @@ COMMENT ON COLUMN spotai.refresh_token.revoked_at IS 'when the family was revoke
 COMMENT ON COLUMN spotai.refresh_token.authenticated_at IS 'when the principal logged in: the claim auth_time of access tokens; null when nobody said so';
 COMMENT ON COLUMN spotai.refresh_token.methods IS 'how it logged in: the claim amr; null when nobody said so';
 COMMENT ON COLUMN spotai.refresh_token.scopes IS 'permissions that access tokens have at most; null: no such limit';
+COMMENT ON COLUMN spotai.refresh_token.certificate IS 'thumbprint of the certificate of the client that the session is bound to (RFC 8705); null: none';
 COMMENT ON COLUMN spotai.refresh_token.label IS 'what the principal recognises the session by, such as its device';
 
 CREATE TABLE spotai.login_attempt (

@@ -206,6 +206,19 @@ take_methods(const SpClaims *claims, SpSession *out)
 		out->login.methods = array_of(&words);
 }
 
+/* RFC 7800: a token that must be held in some way is not good without it, also in ways unknown here. */
+static bool
+take_binding(const SpClaims *claims, SpSession *out)
+{
+	const char *bound = sp_claims_member(claims, "cnf", "x5t#S256");
+	char *mine = out->login.certificate;
+
+	if (!sp_claims_has(claims, "cnf"))
+		return true;
+	return bound != NULL && sp_claims_member(claims, "cnf", "jkt") == NULL &&
+	       sp_identity_certificate(mine) && strcmp(bound, mine) == 0;
+}
+
 bool
 sp_identity_take_login(const SpClaims *claims, bool own, SpSession *out, const char **why)
 {
@@ -221,6 +234,11 @@ sp_identity_take_login(const SpClaims *claims, bool own, SpSession *out, const c
 		out->login.authenticated_at = 0;
 	if (sp_claims_time(claims, "exp", &seconds))
 		out->expires_at = sp_identity_time_of(seconds);
+	if (!take_binding(claims, out))
+	{
+		*why = "the token is bound to another client";
+		return false;
+	}
 	/* others have sessions and keys of their own */
 	out->login.has_session = own && sp_claims_has(claims, "sid");
 	out->login.has_key = own && sp_claims_has(claims, "api_key");

@@ -55,6 +55,8 @@ typedef struct SpLogin
 	pg_uuid_t key;      /* claim api_key: what the token was made of, and ends with */
 	ArrayType *methods; /* claim amr; NULL: nobody says */
 	ArrayType *scopes;  /* permissions at most; NULL: no such limit */
+	/* claim cnf: of the certificate that tokens are bound to; empty: none */
+	char certificate[SP_THUMBPRINT_CHARS + 1];
 } SpLogin;
 
 /* Who a session is, and what limits it. */
@@ -144,6 +146,14 @@ extern TimestampTz sp_identity_time_of(double seconds);
 /* A UUID as we write it; false: it is none. */
 extern bool sp_identity_read_uuid(const char *text, pg_uuid_t *out);
 
+/* ---- certificate.c ---- */
+
+/* The thumbprint (RFC 8705, 3.1) of the client's certificate; false: it has none. */
+extern bool sp_identity_certificate(char out[SP_THUMBPRINT_CHARS + 1]);
+
+/* Raise 22023 unless a text has the form of one. */
+extern void sp_identity_check_thumbprint(const char *text);
+
 /* ---- strength.c ---- */
 
 extern void sp_identity_strength_init(void);
@@ -153,6 +163,9 @@ extern bool sp_identity_in_list(const char *list, const char *word);
 
 /* Whether a method (amr) or class (acr) is one of a second factor. */
 extern bool sp_identity_is_factor(const char *method);
+
+/* Raise 55000 for a token that is bound to no client where spotai.token_binding wants that. */
+extern void sp_identity_require_binding(const SpLogin *login);
 
 /* Whether the settings let a credential that is in order be a session's; false with *why. */
 extern bool sp_identity_may_be_session(const SpSession *found, const char **why);

@@ -232,6 +232,8 @@ put_login(StringInfo json, const SpLogin *login)
 	if (login->authenticated_at != 0)
 		appendStringInfo(json, ",\"auth_time\":" INT64_FORMAT,
 		                 whole_seconds(login->authenticated_at));
+	if (login->certificate[0] != '\0')
+		appendStringInfo(json, ",\"cnf\":{\"x5t#S256\":\"%s\"}", login->certificate);
 	if (login->methods != NULL && ARR_NDIM(login->methods) > 0)
 		put_texts(json, login->methods, ",\"amr\":[\"", "\",\"", "\"]");
 	if (login->scopes != NULL)
@@ -283,12 +285,14 @@ spotai_issue_token(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp(), expires;
 	const char *audience = sp_identity_default_audience();
 	pg_uuid_t *principal, tenant;
+	SpLogin nothing = {0};
 
 	sp_pg_require_tables();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 		                errmsg("principal and ttl must not be null")));
 	sp_identity_require_permission("identity:issue");
+	sp_identity_require_binding(&nothing);
 	expires = sp_identity_expiry(now, PG_GETARG_INTERVAL_P(1), TOKEN_DAYS);
 	principal = PG_GETARG_UUID_P(0);
 	tenant = sp_identity_tenant_of(principal);

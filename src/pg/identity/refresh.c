@@ -49,12 +49,14 @@ sp_identity_insert_refresh(const pg_uuid_t *tenant, const pg_uuid_t *principal,
 {
 	static SpQuery q = {
 		.text = "INSERT INTO spotai.refresh_token (tenant_id, family_id, principal_id, hash,"
-				" expires_at, authenticated_at, methods, scopes, label)"
-				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		.nargs = 9,
+				" expires_at, authenticated_at, methods, scopes, label,"
+				" certificate)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
+				" nullif($10, ''))",
+		.nargs = 10,
 		.types = {UUIDOID, UUIDOID, UUIDOID, BYTEAOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTARRAYOID,
-	              TEXTARRAYOID, TEXTOID}};
-	char *token = sp_identity_new_secret(SP_REFRESH_PREFIX), nulls[] = "         ";
+	              TEXTARRAYOID, TEXTOID, TEXTOID}};
+	char *token = sp_identity_new_secret(SP_REFRESH_PREFIX), nulls[] = "          ";
 	Datum args[] = {UUIDPGetDatum(tenant),
 	                UUIDPGetDatum(&login->session),
 	                UUIDPGetDatum(principal),
@@ -63,7 +65,8 @@ sp_identity_insert_refresh(const pg_uuid_t *tenant, const pg_uuid_t *principal,
 	                TimestampTzGetDatum(login->authenticated_at),
 	                PointerGetDatum(login->methods),
 	                PointerGetDatum(login->scopes),
-	                label != NULL ? CStringGetTextDatum(label) : (Datum) 0};
+	                label != NULL ? CStringGetTextDatum(label) : (Datum) 0,
+	                CStringGetTextDatum(login->certificate)};
 	SpAsOwner saved;
 
 	nulls[5] = login->authenticated_at != 0 ? ' ' : 'n';
@@ -88,6 +91,7 @@ spotai_issue_refresh_token(PG_FUNCTION_ARGS)
 	sp_identity_require_permission("identity:issue");
 	expires = sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(1), REFRESH_DAYS);
 	tenant = sp_identity_tenant_of(principal);
+	sp_identity_require_binding(&login);
 	login.session = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
 	sp_identity_event_id("token.issue_refresh", "principal", principal);
 	PG_RETURN_TEXT_P(
@@ -103,18 +107,22 @@ texts_of(int column)
 	return isnull ? NULL : DatumGetArrayTypePCopy(texts);
 }
 
-/* Columns 9 to 12 of lock_token()'s row. */
+/* Columns 9 to 13 of lock_token()'s row. */
 static void
 take_login(Refresh *out)
 {
 	bool isnull;
 	Datum when = sp_pg_column(0, 9, &isnull);
+	char *certificate;
 
 	out->login.has_session = true;
 	out->login.authenticated_at = isnull ? 0 : DatumGetTimestampTz(when);
 	out->login.methods = texts_of(10);
 	out->login.scopes = texts_of(11);
 	out->label = sp_pg_column_text(0, 12);
+	certificate = sp_pg_column_text(0, 13);
+	strlcpy(out->login.certificate, certificate != NULL ? certificate : "",
+	        sizeof(out->login.certificate));
 }
 
 static bool
@@ -126,7 +134,7 @@ lock_token(const char *token, Refresh *out)
 				" f.tenant_id = r.tenant_id AND f.family_id = r.family_id"
 				" AND f.revoked_at IS NOT NULL),"
 				" p.deleted_at IS NULL AND t.deleted_at IS NULL,"
-				" r.authenticated_at, r.methods, r.scopes, r.label"
+				" r.authenticated_at, r.methods, r.scopes, r.label, r.certificate"
 				" FROM spotai.refresh_token r JOIN spotai.principal p"
 				" ON p.tenant_id = r.tenant_id AND p.id = r.principal_id"
 				" JOIN spotai.tenant t ON t.id = r.tenant_id"
@@ -155,10 +163,23 @@ lock_token(const char *token, Refresh *out)
 	return found;
 }
 
+/* Of a session that is bound to a certificate, refresh tokens are, too (RFC 8705, 4). */
+static bool
+is_bound_elsewhere(const Refresh *token)
+{
+	char mine[SP_THUMBPRINT_CHARS + 1];
+
+	return token->login.certificate[0] != '\0' &&
+	       !(sp_identity_certificate(mine) && strcmp(mine, token->login.certificate) == 0);
+}
+
 /* NULL: the token may be exchanged. */
 static const char *
 fault_of(const Refresh *token)
 {
+	/* first of all: whoever stole it does not end its owner's session */
+	if (is_bound_elsewhere(token))
+		return "the token is bound to another client";
 	if (token->revoked)
 		return "the token is revoked";
 	if (token->used)
@@ -215,7 +236,7 @@ static bool
 exchange(const char *text, Datum *access, Datum *refresh)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	Refresh token;
+	Refresh token = {0};
 	const char *why;
 
 	sp_identity_require_own_transaction("spotai.refresh()");
@@ -226,10 +247,11 @@ exchange(const char *text, Datum *access, Datum *refresh)
 	sp_identity_note("refresh_token", &token.tenant, &token.principal, why);
 	if (why != NULL)
 	{
-		if (token.used && !token.revoked)
+		if (token.used && !token.revoked && !is_bound_elsewhere(&token))
 			(void) sp_identity_revoke_session(&token.tenant, &token.login.session);
 		return false;
 	}
+	sp_identity_require_binding(&token.login);
 	mark_used(&token);
 	*access = CStringGetTextDatum(sp_identity_sign(&token.tenant, &token.principal, now,
 	                                               Min(now + SP_ACCESS_US, token.expires),

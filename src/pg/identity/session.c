@@ -40,7 +40,8 @@ enum
 	ARG_METHODS,
 	ARG_TTL,
 	ARG_SCOPES,
-	ARG_LABEL
+	ARG_LABEL,
+	ARG_CERTIFICATE
 };
 
 /* RFC 8176 has three to five letters; issuers have longer ones. */
@@ -70,6 +71,13 @@ check_methods(ArrayType *methods)
 		         errhint("Say how the principal has logged in, such as '{pwd,otp}': RFC 8176.")));
 }
 
+static void
+take_certificate(const char *thumbprint, SpLogin *login)
+{
+	sp_identity_check_thumbprint(thumbprint);
+	strlcpy(login->certificate, thumbprint, sizeof(login->certificate));
+}
+
 /* The first tokens of a new session. */
 static Datum
 begin(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *principal, SpLogin *login,
@@ -97,6 +105,7 @@ begin(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *princip
 
 /*
  * spotai.begin_session(principal uuid, methods text[], ttl interval, scopes text[], label text,
+ * certificate text,
  * OUT session uuid, OUT access_token text, OUT refresh_token text)
  */
 Datum
@@ -122,6 +131,9 @@ spotai_begin_session(PG_FUNCTION_ARGS)
 	}
 	if (!PG_ARGISNULL(ARG_LABEL))
 		sp_identity_check_name(PG_GETARG_TEXT_PP(ARG_LABEL), "a session");
+	if (!PG_ARGISNULL(ARG_CERTIFICATE))
+		take_certificate(text_to_cstring(PG_GETARG_TEXT_PP(ARG_CERTIFICATE)), &login);
+	sp_identity_require_binding(&login);
 	expires =
 		sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(ARG_TTL), SESSION_DAYS);
 	tenant = sp_identity_tenant_of(PG_GETARG_UUID_P(ARG_PRINCIPAL));

@@ -38,6 +38,7 @@ static const struct config_enum_entry factors[] = {{"off", FACTOR_OFF, false},
 static int second_factor = FACTOR_OFF;
 static int reauth_after_s = 0;
 static bool key_sessions = true;
+static bool token_binding = false;
 static char *factor_methods;
 static char *sensitive_permissions;
 
@@ -75,6 +76,11 @@ sp_identity_strength_init(void)
 	                         "Off: they are good for spotai.api_key_token() alone, whose tokens "
 	                         "live for minutes.",
 	                         &key_sessions, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.token_binding",
+	                         "Tokens must be bound to the certificate of their client.",
+	                         "On: others are not made, and are nobody's. Needs TLS with "
+	                         "certificates of clients. API keys have networks instead.",
+	                         &token_binding, false, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("spotai.factor_methods",
 	                           "What counts as a second factor in the claims amr and acr.",
 	                           "A comma-separated list; see RFC 8176 for amr.", &factor_methods,
@@ -105,7 +111,21 @@ sp_identity_may_be_session(const SpSession *found, const char **why)
 		*why = "a key must be exchanged for a token";
 		return false;
 	}
+	if (token_binding && found->login.certificate[0] == '\0' && !found->by_key)
+	{
+		*why = "the token is bound to no client";
+		return false;
+	}
 	return true;
+}
+
+void
+sp_identity_require_binding(const SpLogin *login)
+{
+	if (token_binding && login->certificate[0] == '\0')
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		                errmsg("tokens must be bound to a certificate"),
+		                errhint("Name the client's certificate to spotai.begin_session().")));
 }
 
 bool
