@@ -22,7 +22,7 @@ typedef struct Work
 {
 	SpStft *stft;
 	SpCues *cues;
-	float *frame;      /* [FFT_SIZE] of one channel */
+	float *frame;      /* [2][FFT_SIZE] samples */
 	float *spectra[2]; /* [2 * stride] */
 	size_t taken;      /* frames of levels so far */
 	size_t count;      /* ... in the end */
@@ -61,7 +61,7 @@ prepare(Work *w)
 		return st;
 	cfg.bins = sp_stft_bins(w->stft);
 	cfg.stride = sp_stft_stride(w->stft);
-	w->frame = sp_alloc(&env, FFT_SIZE, sizeof(float));
+	w->frame = sp_alloc(&env, 2 * FFT_SIZE, sizeof(float));
 	for (int c = 0; c < 2; c++)
 		w->spectra[c] = sp_alloc(&env, 2 * cfg.stride, sizeof(float));
 	if (w->frame == NULL || w->spectra[0] == NULL || w->spectra[1] == NULL)
@@ -82,15 +82,12 @@ clean_up(Work *w)
 static SpStatus
 push(Work *w, const float *stereo)
 {
-	const float *spectra[2] = {w->spectra[0], w->spectra[1]};
+	const float *in[2] = {w->frame, w->frame + FFT_SIZE};
 
-	for (int c = 0; c < 2; c++)
-	{
-		for (size_t i = 0; i < FFT_SIZE; i++)
-			w->frame[i] = stereo[2 * i + (size_t) c];
-		sp_stft_forward(w->stft, w->frame, w->spectra[c]);
-	}
-	return sp_cues_push(w->cues, spectra);
+	for (size_t i = 0; i < 2 * FFT_SIZE; i++)
+		w->frame[i % 2 * FFT_SIZE + i / 2] = stereo[i];
+	sp_stft_forward(w->stft, 2, in, w->spectra);
+	return sp_cues_push(w->cues, (const float *const *) w->spectra);
 }
 
 static SpStatus

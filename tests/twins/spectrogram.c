@@ -66,7 +66,7 @@ twin_spectrogram(const float *in, size_t count, size_t step, size_t fft_size)
 		padded[pad + i] = in[i * step];
 	for (size_t t = 0; t < s.frames; t++)
 	{
-		sp_stft_forward(stft, padded + t * hop, spectrum);
+		sp_stft_forward(stft, 1, (const float *[]){padded + t * hop}, &spectrum);
 		for (size_t f = 0; f < s.bins; f++)
 		{
 			s.at[t * s.bins + f] = spectrum[f] + spectrum[stride + f] * I;
@@ -106,7 +106,7 @@ twin_resynthesise(const TwinSpectrogram *s, const float *mask, float *out, size_
 			spectrum[f] = crealf(x);
 			spectrum[stride + f] = cimagf(x);
 		}
-		sp_stft_inverse_add(stft, spectrum, padded + t * hop);
+		sp_stft_inverse_add(stft, 1, (const float *[]){spectrum}, (float *[]){padded + t * hop});
 	}
 	for (size_t i = 0; i < count; i++)
 		out[i * step] = padded[s->fft_size - hop + i];

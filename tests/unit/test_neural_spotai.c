@@ -112,7 +112,7 @@ add_frame(SpStft *stft, const float *song, size_t samples, size_t t, float masks
 	for (size_t c = 0; c < 2; c++)
 	{
 		read_frame(song, samples, t, c, frame);
-		sp_stft_forward(stft, frame, spectrum);
+		sp_stft_forward(stft, 1, (const float *[]){frame}, &spectrum);
 		for (size_t s = 0; s < 4; s++)
 		{
 			memset(part, 0, 2 * stride * sizeof(float));
@@ -121,7 +121,8 @@ add_frame(SpStft *stft, const float *song, size_t samples, size_t t, float masks
 				part[i] = masks[s][i] * spectrum[i];
 				part[stride + i] = masks[s][i] * spectrum[stride + i];
 			}
-			sp_stft_inverse_add(stft, part, out + (2 * s + c) * padded + t * HOP);
+			sp_stft_inverse_add(stft, 1, (const float *[]){part},
+			                    (float *[]){out + (2 * s + c) * padded + t * HOP});
 		}
 	}
 	free(spectrum);
@@ -132,7 +133,7 @@ static float *
 separate_by_hand(const float *song, size_t samples)
 {
 	size_t frames = (samples + FFT + HOP - 1) / HOP, heard = 0;
-	float *out = calloc(8 * (samples + 2 * FFT + HOP), sizeof(float)), frame[FFT];
+	float *out = calloc(8 * (samples + 2 * FFT + HOP), sizeof(float)), pair[2][FFT];
 	float levels[4][264], masks[4][264];
 	float *rows[4] = {levels[0], levels[1], levels[2], levels[3]};
 	SpStft *stft = NULL;
@@ -147,15 +148,15 @@ separate_by_hand(const float *song, size_t samples)
 	spectra = calloc(4 * cfg.stride, sizeof(float));
 	for (size_t t = 0; t <= frames; t++)
 	{
-		const float *both[2] = {spectra, spectra + 2 * cfg.stride};
+		float *both[2] = {spectra, spectra + 2 * cfg.stride};
 
 		for (size_t c = 0; c < 2 && t < frames; c++)
-		{
-			read_frame(song, samples, t, c, frame);
-			sp_stft_forward(stft, frame, spectra + c * 2 * cfg.stride);
-		}
+			read_frame(song, samples, t, c, pair[c]);
+		/* as patches.c transforms them: the cues' decisions turn on the last bit */
 		if (t < frames)
-			CHECK(sp_cues_push(cues, both) == SP_OK);
+			sp_stft_forward(stft, 2, (const float *[]){pair[0], pair[1]}, both);
+		if (t < frames)
+			CHECK(sp_cues_push(cues, (const float *const *) both) == SP_OK);
 		else
 			sp_cues_finish(cues);
 		while (sp_cues_ready(cues) > 0)

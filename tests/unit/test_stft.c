@@ -1,41 +1,92 @@
 /*
  * tests/unit/test_stft.c
- *	  Perfect reconstruction, the scale of a sine, refusals.
+ *	  Perfect reconstruction, the transform's definition, the scale of a sine, refusals.
  */
 #include "check.h"
 
 #include "core/dsp/stft.h"
 
 static void
-check_reconstruction(size_t size)
+check_reconstruction(size_t size, size_t channels)
 {
 	size_t hop = size / SP_STFT_OVERLAP;
 	size_t n = size * 7;
 	SpStft *s = NULL;
-	float *in = malloc(n * sizeof(float));
-	float *out = calloc(n, sizeof(float));
-	float *spectrum;
+	float *in = malloc(2 * n * sizeof(float));
+	float *out = calloc(2 * n, sizeof(float));
+	float *spectra[2];
 	double error = 0, power = 0;
 
 	CHECK(sp_stft_new(&check_env, size, &s) == SP_OK);
-	spectrum = sp_alloc(&check_env, 2 * sp_stft_stride(s), sizeof(float));
-	for (size_t i = 0; i < n; i++)
+	for (size_t c = 0; c < 2; c++)
+		spectra[c] = sp_alloc(&check_env, 2 * sp_stft_stride(s), sizeof(float));
+	for (size_t i = 0; i < 2 * n; i++)
 		in[i] = check_noise();
 	for (size_t start = 0; start + size <= n; start += hop)
 	{
-		sp_stft_forward(s, in + start, spectrum);
-		sp_stft_inverse_add(s, spectrum, out + start);
+		const float *frames[2] = {in + start, in + n + start};
+		float *sums[2] = {out + start, out + n + start};
+
+		sp_stft_forward(s, channels, frames, spectra);
+		sp_stft_inverse_add(s, channels, (const float *const *) spectra, sums);
 	}
-	for (size_t i = size - hop; i < n - size; i++)
-	{
-		error += (out[i] - in[i]) * (double) (out[i] - in[i]);
-		power += in[i] * (double) in[i];
-	}
+	for (size_t c = 0; c < channels; c++)
+		for (size_t i = c * n + size - hop; i < (c + 1) * n - size; i++)
+		{
+			error += (out[i] - in[i]) * (double) (out[i] - in[i]);
+			power += in[i] * (double) in[i];
+		}
 	CHECK(10 * log10(error / power) < -120);
-	sp_free(&check_env, spectrum);
+	for (size_t i = channels * n; i < 2 * n; i++)
+		CHECK(out[i] == 0);
+	for (size_t c = 0; c < 2; c++)
+		sp_free(&check_env, spectra[c]);
 	sp_stft_free(s);
 	free(in);
 	free(out);
+}
+
+/* Against the sum that defines the transform; the second channel is 100 dB below the first. */
+static void
+check_channels_apart(void)
+{
+	enum
+	{
+		SIZE = 256
+	};
+	SpStft *s = NULL;
+	float in[2][SIZE];
+	float *spectra[2];
+	size_t stride;
+
+	CHECK(sp_stft_new(&check_env, SIZE, &s) == SP_OK);
+	stride = sp_stft_stride(s);
+	for (size_t c = 0; c < 2; c++)
+	{
+		spectra[c] = sp_alloc(&check_env, 2 * stride, sizeof(float));
+		for (size_t i = 0; i < SIZE; i++)
+			in[c][i] = check_noise() * (c == 0 ? 1.0f : 1e-5f);
+	}
+	sp_stft_forward(s, 2, (const float *[]){in[0], in[1]}, spectra);
+	for (size_t c = 0; c < 2; c++)
+		for (size_t k = 0; k <= SIZE / 2; k++)
+		{
+			double re = 0, im = 0;
+
+			for (size_t i = 0; i < SIZE; i++)
+			{
+				double at = 2 * M_PI * (double) (k * i % SIZE) / SIZE;
+				double x = in[c][i] * (0.5 - 0.5 * cos(2 * M_PI * (double) i / SIZE)) * 4 / SIZE;
+
+				re += x * cos(at);
+				im -= x * sin(at);
+			}
+			CHECK_NEAR(spectra[c][k], re, 1e-7);
+			CHECK_NEAR(spectra[c][stride + k], im, 1e-7);
+		}
+	for (size_t c = 0; c < 2; c++)
+		sp_free(&check_env, spectra[c]);
+	sp_stft_free(s);
 }
 
 /* A sine in the middle of bin 32 has that magnitude there, half beside it, nothing far off. */
@@ -59,7 +110,7 @@ check_sine(void)
 	spectrum = sp_alloc(&check_env, 2 * stride, sizeof(float));
 	for (size_t i = 0; i < SIZE; i++)
 		in[i] = (float) (0.25 * sin(2 * M_PI * BIN * (double) i / SIZE + 0.3));
-	sp_stft_forward(s, in, spectrum);
+	sp_stft_forward(s, 1, (const float *[]){in}, &spectrum);
 	CHECK_NEAR(hypot(spectrum[BIN], spectrum[stride + BIN]), 0.25, 1e-6);
 	CHECK_NEAR(hypot(spectrum[BIN + 1], spectrum[stride + BIN + 1]), 0.125, 1e-6);
 	CHECK_NEAR(hypot(spectrum[BIN + 9], spectrum[stride + BIN + 9]), 0, 1e-6);
@@ -94,9 +145,11 @@ check_refusals(void)
 int
 main(void)
 {
-	check_reconstruction(64);
-	check_reconstruction(1024);
-	check_reconstruction(4096);
+	check_reconstruction(64, 1);
+	check_reconstruction(1024, 2);
+	check_reconstruction(4096, 1);
+	check_reconstruction(4096, 2);
+	check_channels_apart();
 	check_sine();
 	check_refusals();
 	CHECK(sp_stft_size_for(44100, 0.093) == 4096);

@@ -36,14 +36,16 @@ void sp_stft_free(SpStft *s);
 size_t sp_stft_bins(const SpStft *s);
 size_t sp_stft_stride(const SpStft *s);
 
-/* in[fft_size] (any alignment) -> spectrum[2 * stride]; its padding is zeroed. */
-void sp_stft_forward(SpStft *s, const float *in, float *spectrum);
-
 /*
- * Adds the windowed frame to out[fft_size], any alignment.  spectrum is
- * destroyed.
+ * A frame of 1 or 2 channels: in[channels][fft_size], any alignment, into
+ * spectra[channels], whose padding is zeroed.  Two channels go through one
+ * complex transform, so either leaves a trace of rounding (-140 dB) in the other.
  */
-void sp_stft_inverse_add(SpStft *s, float *spectrum, float *out);
+void sp_stft_forward(SpStft *s, size_t channels, const float *const *in, float *const *spectra);
+
+/* Adds the windowed frame to out[channels][fft_size], any alignment. */
+void sp_stft_inverse_add(SpStft *s, size_t channels, const float *const *spectra,
+                         float *const *out);
 
 /* The power of two nearest (in octaves) to seconds at this rate, within the limits above. */
 size_t sp_stft_size_for(double sample_rate, double seconds);

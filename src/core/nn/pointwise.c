@@ -229,18 +229,30 @@ sp_softmax(float *const *stems, size_t count, size_t n)
 		memcpy(top, stems[0] + from, m * sizeof(float));
 		memset(sum, 0, sizeof(sum));
 		for (size_t s = 1; s < count; s++)
+		{
+			const float *restrict x = stems[s] + from;
+
 			for (size_t i = 0; i < m; i++)
-				top[i] = stems[s][from + i] > top[i] ? stems[s][from + i] : top[i];
+				top[i] = x[i] > top[i] ? x[i] : top[i];
+		}
 		for (size_t s = 0; s < count; s++)
+		{
+			float *restrict x = stems[s] + from;
+
 			for (size_t i = 0; i < m; i++)
 			{
-				float e = sp_exp(stems[s][from + i] - top[i]);
-
-				stems[s][from + i] = e;
-				sum[i] += e;
+				x[i] = sp_exp(x[i] - top[i]);
+				sum[i] += x[i];
 			}
+		}
+		for (size_t i = 0; i < m; i++)
+			sum[i] = 1.0f / sum[i];
 		for (size_t s = 0; s < count; s++)
+		{
+			float *restrict x = stems[s] + from;
+
 			for (size_t i = 0; i < m; i++)
-				stems[s][from + i] /= sum[i];
+				x[i] *= sum[i];
+		}
 	}
 }

@@ -11,6 +11,7 @@
 struct SpBands
 {
 	const SpEnv *env;
+	SpBandTable table;
 	size_t bands, bins;
 	int32_t *first;  /* [bands + 1] bin of each band, and where the last ends */
 	float *share;    /* [bands] one over its bins */
@@ -89,6 +90,7 @@ sp_bands_new(const SpEnv *env, const SpBandTable *table, SpBands **out)
 	if (b == NULL)
 		return SP_ERR_NO_MEMORY;
 	b->env = env;
+	b->table = *table;
 	b->bands = sp_band_table_bands(table);
 	b->bins = sp_band_table_bins(table);
 	b->first = sp_alloc(env, b->bands + 1, sizeof(int32_t));
@@ -118,17 +120,61 @@ sp_bands_free(SpBands *b)
 	sp_free(b->env, b);
 }
 
+/* A width that the compiler knows makes vectors of bands. */
+static inline __attribute__((always_inline)) void
+add_up_bins(const float *restrict x, float *restrict out, size_t count, size_t width)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		float sum = x[i * width];
+
+		for (size_t k = 1; k < width; k++)
+			sum += x[i * width + k];
+		out[i] = sum;
+	}
+}
+
+SP_CLONES static void
+sum_region(const float *restrict x, float *restrict out, size_t count, size_t width)
+{
+	switch (width)
+	{
+		case 1:
+			add_up_bins(x, out, count, 1);
+			break;
+		case 2:
+			add_up_bins(x, out, count, 2);
+			break;
+		case 4:
+			add_up_bins(x, out, count, 4);
+			break;
+		default:
+			add_up_bins(x, out, count, width);
+	}
+}
+
+SP_CLONES static void
+scale_by(float *restrict out, const float *restrict share, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] *= share[i];
+}
+
 void
 sp_bands_mean(const SpBands *b, const float *x, float *out)
 {
-	for (size_t i = 0; i < b->bands; i++)
-	{
-		float sum = x[b->first[i]];
+	size_t band = 0;
 
-		for (int32_t k = b->first[i] + 1; k < b->first[i + 1]; k++)
-			sum += x[k];
-		out[i] = sum * b->share[i];
+	for (int i = 0; i < b->table.regions; i++)
+	{
+		size_t count = (size_t) b->table.count[i];
+
+		sum_region(x + b->first[band], out + band, count, (size_t) b->table.width[i]);
+		band += count;
 	}
+	/* one more than its width */
+	out[band - 1] += x[b->bins - 1];
+	scale_by(out, b->share, b->bands);
 }
 
 SP_CLONES static void

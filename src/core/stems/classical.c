@@ -223,7 +223,7 @@ make_buffers(SpClassical *s)
 
 	if (st != SP_OK)
 		return st;
-	s->frame = sp_alloc(s->env, s->fft_size, sizeof(float));
+	s->frame = sp_alloc(s->env, 2 * s->fft_size, sizeof(float));
 	s->spectra = sp_calloc(s->env, channels * 2 * s->stride, sizeof(float));
 	s->levels = sp_calloc(s->env, s->sources * s->stride, sizeof(float));
 	s->parts = sp_calloc(s->env, s->sources * channels * 2 * s->stride, sizeof(float));

@@ -47,7 +47,7 @@ typedef struct SpClassical
 	SpWiener *wiener;
 	SpOutlet *outlets[SP_SEPARATOR_MAX_STEMS];
 
-	float *frame;   /* [fft_size] samples */
+	float *frame;   /* [2][fft_size] samples */
 	float *spectra; /* [channels][2 * stride] of the mix */
 	float *levels;  /* [sources][stride] magnitudes */
 	float *parts;   /* [sources][channels][2 * stride] spectra */

@@ -71,11 +71,13 @@ part(SpClassical *s)
 static void
 transform(SpClassical *s, size_t frame)
 {
-	for (size_t c = 0; c < (size_t) s->cfg.channels; c++)
-	{
-		sp_feed_read(s->feed, c, frame * s->hop, s->frame, s->fft_size);
-		sp_stft_forward(s->stft, s->frame, mix_spectrum(s, c));
-	}
+	size_t channels = (size_t) s->cfg.channels;
+	const float *in[2] = {s->frame, s->frame + s->fft_size};
+	float *spectra[2] = {mix_spectrum(s, 0), mix_spectrum(s, channels - 1)};
+
+	for (size_t c = 0; c < channels; c++)
+		sp_feed_read(s->feed, c, frame * s->hop, s->frame + c * s->fft_size, s->fft_size);
+	sp_stft_forward(s->stft, channels, in, spectra);
 }
 
 /* The mix's spectra into those of the sources. */
@@ -104,7 +106,11 @@ filter(SpClassical *s)
 static void
 add_stem(SpClassical *s, size_t stem)
 {
-	for (size_t c = 0; c < (size_t) s->cfg.channels; c++)
+	size_t channels = (size_t) s->cfg.channels;
+	const float *spectra[2];
+	float *out[2];
+
+	for (size_t c = 0; c < channels; c++)
 	{
 		float *sum = NULL;
 
@@ -117,8 +123,10 @@ add_stem(SpClassical *s, size_t stem)
 			else
 				accumulate(sum, part_spectrum(s, j, c), 2 * s->stride);
 		}
-		sp_stft_inverse_add(s->stft, sum, sp_outlet_sum(s->outlets[stem], c));
+		spectra[c] = sum;
+		out[c] = sp_outlet_sum(s->outlets[stem], c);
 	}
+	sp_stft_inverse_add(s->stft, channels, spectra, out);
 }
 
 /* The finished hop of the last stem: the mix less the finished hops of all others. */

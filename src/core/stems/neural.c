@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/audio/resample.h"
+#include "core/sp_simd.h"
 #include "core/stems/feed.h"
 #include "core/stems/fifo.h"
 #include "core/stems/patches.h"
@@ -154,12 +155,17 @@ free_all(SpSeparator *base)
 
 /* --- in ---------------------------------------------------------------------- */
 
-static float
-clean(float x)
+/* What is no number becomes 0, and what is too large the limit. */
+SP_CLONES static void
+clean(float *restrict out, const float *restrict in, size_t n)
 {
-	if (!isfinite(x))
-		return 0.0f;
-	return x > SP_FEED_LIMIT ? SP_FEED_LIMIT : x < -SP_FEED_LIMIT ? -SP_FEED_LIMIT : x;
+	for (size_t i = 0; i < n; i++)
+	{
+		float x = isfinite(in[i]) ? in[i] : 0.0f;
+
+		x = x > SP_FEED_LIMIT ? SP_FEED_LIMIT : x;
+		out[i] = x < -SP_FEED_LIMIT ? -SP_FEED_LIMIT : x;
+	}
 }
 
 /* Stereo of the song's rate, to patches; in NULL: the song has ended. */
@@ -192,18 +198,16 @@ push_block(Neural *n, const float *in, size_t frames)
 	SpStatus st = SP_OK;
 	float *mix = NULL;
 
+	clean(n->block, in, frames * n->channels);
 	if (n->mix != NULL)
 		st = sp_fifo_append(n->mix, frames, &mix);
 	if (st != SP_OK)
 		return st;
-	for (size_t i = 0; i < frames; i++)
-	{
-		n->block[2 * i] = clean(in[i * n->channels]);
-		n->block[2 * i + 1] = clean(in[i * n->channels + n->channels - 1]);
-		if (mix != NULL)
-			for (size_t c = 0; c < n->channels; c++)
-				mix[i * n->channels + c] = n->block[2 * i + c];
-	}
+	if (mix != NULL)
+		memcpy(mix, n->block, frames * n->channels * sizeof(float));
+	/* backwards, because it is in place */
+	for (size_t i = frames; n->channels == 1 && i-- > 0;)
+		n->block[2 * i] = n->block[2 * i + 1] = n->block[i];
 	return resample_in(n, n->block, frames);
 }
 

@@ -122,7 +122,7 @@ make_buffers(SpPatches *p)
 	p->spectra = sp_alloc(p->env, p->capacity * 4 * p->stride, sizeof(float));
 	p->mix[0] = sp_alloc(p->env, patch, sizeof(float));
 	p->mix[1] = sp_alloc(p->env, patch, sizeof(float));
-	p->frame = sp_alloc(p->env, p->fft_size, sizeof(float));
+	p->frame = sp_alloc(p->env, 2 * p->fft_size, sizeof(float));
 	if (p->spectra == NULL || p->mix[0] == NULL || p->mix[1] == NULL || p->frame == NULL)
 		return SP_ERR_NO_MEMORY;
 	return SP_OK;
@@ -355,21 +355,19 @@ observe_all(SpPatches *p)
 static SpStatus
 transform(SpPatches *p)
 {
-	const float *spectra[2];
+	const float *in[2] = {p->frame, p->frame + p->fft_size};
+	float *spectra[2] = {sp_patches_spectrum(p, p->seen, 0), sp_patches_spectrum(p, p->seen, 1)};
 	SpStatus st;
 
 	for (size_t c = 0; c < 2; c++)
-	{
-		sp_feed_read(p->feed, c, p->seen * p->hop, p->frame, p->fft_size);
-		sp_stft_forward(p->stft, p->frame, sp_patches_spectrum(p, p->seen, c));
-		spectra[c] = sp_patches_spectrum(p, p->seen, c);
-	}
+		sp_feed_read(p->feed, c, p->seen * p->hop, p->frame + c * p->fft_size, p->fft_size);
+	sp_stft_forward(p->stft, 2, in, spectra);
 	p->seen++;
 	if (sp_should_stop(p->env))
 		return SP_ERR_CANCELED;
 	if (p->cues == NULL)
 		return is_whole(p, p->seen) ? start_patch(p) : SP_OK;
-	st = sp_cues_push(p->cues, spectra);
+	st = sp_cues_push(p->cues, (const float *const *) spectra);
 	return st == SP_OK ? observe_all(p) : st;
 }
 

@@ -61,7 +61,7 @@ struct SpPatches
 	float *spectra; /* ring: [capacity][2][2 * stride] */
 	/* what networks see, of this patch and of the one before: magnitudes */
 	float *mix[2]; /* [2][frames][columns], or rows [frames][row] */
-	float *frame;  /* [fft_size] */
+	float *frame;  /* [2][fft_size] */
 
 	/* Of an architecture that makes masks; else NULL. */
 	const SpMaskMethods *masks;

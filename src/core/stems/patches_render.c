@@ -202,16 +202,25 @@ part(const SpPatches *p, size_t stem, size_t frame, float *work)
 	}
 }
 
+SP_CLONES static void
+interleave(float *restrict out, const float *restrict left, const float *restrict right, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		out[2 * i] = left[i];
+		out[2 * i + 1] = right[i];
+	}
+}
+
 /* The first hop of the sums is finished: interleave it, and move on. */
 static void
 emit(const SpPatches *p, float *sums, float *out)
 {
+	interleave(out, sums, sums + p->fft_size, p->hop);
 	for (size_t c = 0; c < 2; c++)
 	{
 		float *sum = sums + c * p->fft_size;
 
-		for (size_t i = 0; i < p->hop; i++)
-			out[2 * i + c] = sum[i];
 		memmove(sum, sum + p->hop, (p->fft_size - p->hop) * sizeof(float));
 		memset(sum + p->fft_size - p->hop, 0, p->hop * sizeof(float));
 	}
@@ -222,12 +231,13 @@ render(SpPatches *p, size_t stem, int worker, const SpStop *stop)
 {
 	SpPatchStem *to = &p->stems[stem];
 	SpPatchWorker *w = &p->workers[worker];
+	const float *spectra[2] = {w->work, w->work + 2 * p->stride};
+	float *sums[2] = {to->sums, to->sums + p->fft_size};
 
 	for (size_t f = p->first; f < p->end; f++)
 	{
 		part(p, stem, f, w->work);
-		for (size_t c = 0; c < 2; c++)
-			sp_stft_inverse_add(w->stft, w->work + c * 2 * p->stride, to->sums + c * p->fft_size);
+		sp_stft_inverse_add(w->stft, 2, spectra, sums);
 		emit(p, to->sums, to->done + 2 * (f - p->first) * p->hop);
 		if (sp_stop_asked(stop))
 			return SP_ERR_CANCELED;

@@ -1,0 +1,154 @@
+/*
+ * src/core/vector/distance.c
+ *	  Distances in lanes of 16 floats, by vectors that the compiler splits
+ *	  where the machine has shorter ones.
+ *
+ * Four sums at a time, because an addition takes four cycles and the next one
+ * need not wait for it.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "core/vector/distance.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/sp_simd.h"
+
+#define LANES 16
+
+typedef float Lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef float Loose __attribute__((vector_size(LANES * sizeof(float)), aligned(4), may_alias));
+
+/* A macro, because a function with such an argument has another ABI in each clone. */
+#define LOAD(p) (*(const Loose *) (p))
+
+typedef float Half __attribute__((vector_size(LANES / 2 * sizeof(float))));
+typedef float Quarter __attribute__((vector_size(LANES / 4 * sizeof(float))));
+
+/* The sum of a vector's lanes, in a tree. */
+#define ADD_LANES(sum, x)                                                         \
+	do                                                                            \
+	{                                                                             \
+		Half half_ = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +      \
+		             __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15); \
+		Quarter quarter_ = __builtin_shufflevector(half_, half_, 0, 1, 2, 3) +    \
+		                   __builtin_shufflevector(half_, half_, 4, 5, 6, 7);     \
+                                                                                  \
+		sum = (quarter_[0] + quarter_[2]) + (quarter_[1] + quarter_[3]);          \
+	} while (0)
+
+/* What is less than LANES at the end, with zeros behind it, which add nothing. */
+#define LOAD_END(end, from, n)                     \
+	do                                             \
+	{                                              \
+		float end_[LANES] = {0};                   \
+                                                   \
+		memcpy(end_, (from), (n) * sizeof(float)); \
+		end = LOAD(end_);                          \
+	} while (0)
+
+#define ADD_TERM(TERM, sum, at) sum += TERM(LOAD(a + (at)), LOAD(b + (at)))
+
+/* TERM(x, y) of two vectors of lanes, summed over all of a and b. */
+#define SUM_TERMS(TERM)                           \
+	Lanes s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}; \
+	float sum;                                    \
+	size_t i = 0;                                 \
+                                                  \
+	for (; i + 4 * LANES <= n; i += 4 * LANES)    \
+	{                                             \
+		ADD_TERM(TERM, s0, i);                    \
+		ADD_TERM(TERM, s1, i + LANES);            \
+		ADD_TERM(TERM, s2, i + 2 * LANES);        \
+		ADD_TERM(TERM, s3, i + 3 * LANES);        \
+	}                                             \
+	for (; i + LANES <= n; i += LANES)            \
+		ADD_TERM(TERM, s1, i);                    \
+	if (i < n)                                    \
+	{                                             \
+		Lanes x, y;                               \
+                                                  \
+		LOAD_END(x, a + i, n - i);                \
+		LOAD_END(y, b + i, n - i);                \
+		s2 += TERM(x, y);                         \
+	}                                             \
+	s0 = (s0 + s1) + (s2 + s3);                   \
+	ADD_LANES(sum, s0);                           \
+	return sum
+
+#define PRODUCT(x, y) ((x) * (y))
+#define SQUARE(x, y)  (((x) - (y)) * ((x) - (y)))
+
+SP_CLONES static float
+sum_products(const float *a, const float *b, size_t n)
+{
+	SUM_TERMS(PRODUCT);
+}
+
+SP_CLONES static float
+sum_squares(const float *a, const float *b, size_t n)
+{
+	SUM_TERMS(SQUARE);
+}
+
+/* Squares below this may have lost what they had behind the point. */
+#define SMALL (FLT_MIN / FLT_EPSILON)
+
+static bool
+is_safe(double sum)
+{
+	return isfinite(sum) && fabs(sum) > SMALL;
+}
+
+double
+sp_vector_l2_squared(const float *a, const float *b, size_t n)
+{
+	double sum = sum_squares(a, b, n);
+
+	if (is_safe(sum))
+		return sum;
+	sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += ((double) a[i] - b[i]) * ((double) a[i] - b[i]);
+	return sum;
+}
+
+double
+sp_vector_inner_product(const float *a, const float *b, size_t n)
+{
+	double sum = sum_products(a, b, n);
+
+	if (is_safe(sum))
+		return sum;
+	sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum += (double) a[i] * b[i];
+	return sum;
+}
+
+double
+sp_vector_norm_squared(const float *a, size_t n)
+{
+	return sp_vector_inner_product(a, a, n);
+}
+
+double
+sp_vector_cosine(const float *a, const float *b, size_t n)
+{
+	double norms = sp_vector_norm_squared(a, n) * sp_vector_norm_squared(b, n);
+	double cosine = sp_vector_inner_product(a, b, n) / sqrt(norms);
+
+	/* of rounding; a NaN stays one */
+	return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
+}
+
+void
+sp_vector_normalize(const float *a, float *out, size_t n)
+{
+	double norm = sqrt(sp_vector_norm_squared(a, n));
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = norm > 0 ? (float) (a[i] / norm) : 0.0f;
+}
