@@ -159,6 +159,19 @@ RESET spotai.token_algorithms;
 -- ours have their type, whatever others may have
 SELECT pg_temp.refused(translate(encode(convert_to(replace(convert_from(decode(rpad(h, (length(h) + 3) / 4 * 4, '='), 'base64'), 'UTF8'), 'at+jwt', 'JWT'), 'UTF8'), 'base64'), E'+/=\n', '-_')
                        || substr(:'ours', length(h) + 1)) FROM translate(split_part(:'ours', '.', 1), '-_', '+/') h;
+-- whose an issuer is, for whom staff wants to say that
+SET spotai.tenants_trust = off;
+SET ROLE regress_spotai_app;
+SELECT set_config('spotai.token', :'root_token', false) <> '' AS root;
+SELECT code, message, hint FROM pg_temp.failure($$ SELECT spotai.trust_issuer('https://id.example.net/', 'a', '{}') $$);
+RESET ROLE;
+SELECT spotai.trust_issuer('https://id.example.org/', 'aud ' || n, :'their_keys_and_rsa') IS NOT NULL AS staff FROM generate_series(1, 70) n GROUP BY 1;
+RESET spotai.token;
+RESET spotai.tenants_trust;
+-- however many others there are
+SELECT spotai.login(:'t_good') = :'ann' AS logged_in;
+SELECT spotai.logout();
+SELECT pg_temp.refused(:'t_many_audiences');
 -- scopes: what is named, and no more
 CREATE FUNCTION pg_temp.may(token text) RETURNS text LANGUAGE sql AS $$
     SELECT concat_ws(' ', CASE WHEN spotai.login(token) IS NOT NULL THEN 'in' END, CASE WHEN spotai.has_permission('stems:read') THEN 'read' END,

@@ -88,7 +88,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_trust_issuer';
 COMMENT ON FUNCTION spotai.trust_issuer(text, text, jsonb) IS
-'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write. 42710 when another tenant has the same issuer and audience, 54000 when an issuer is trusted for 64 audiences, 22023 for what is no set of public keys';
+'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write, and with spotai.tenants_trust = off a session of spotai_admin. 42710 when another tenant has the same issuer and audience, 22023 for what is no set of public keys';
 
 CREATE FUNCTION spotai.distrust_issuer(issuer text, audience text) RETURNS boolean
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE

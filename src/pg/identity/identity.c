@@ -131,6 +131,7 @@ sp_identity_init(void)
 	sp_identity_claims_init();
 	sp_identity_strength_init();
 	sp_identity_totp_init();
+	sp_identity_trust_init();
 	sp_identity_refused_init();
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);

@@ -32,9 +32,6 @@
 #define SP_API_KEY_PREFIX "spk_"
 #define SP_REFRESH_PREFIX "spr_"
 
-/* Audiences that one issuer may be trusted for, by all tenants together. */
-#define SP_MAX_TRUSTED 64
-
 /* Of names of principals, tenants and keys. */
 #define SP_NAME_BYTES 255
 
@@ -145,6 +142,10 @@ extern TimestampTz sp_identity_time_of(double seconds);
 
 /* A UUID as we write it; false: it is none. */
 extern bool sp_identity_read_uuid(const char *text, pg_uuid_t *out);
+
+/* ---- trust.c ---- */
+
+extern void sp_identity_trust_init(void);
 
 /* ---- certificate.c ---- */
 

@@ -287,14 +287,31 @@ typedef struct Trusted
 	char *keys;
 } Trusted;
 
+/* The audiences that a token names, as far as the tables can hold them. */
+static ArrayType *
+audiences_of(const SpPeek *peek)
+{
+	Datum items[SP_PEEK_AUDIENCES];
+	const char *at = peek->audiences;
+	int count = 0;
+
+	for (int i = 0; i < peek->n_audiences; i++, at += strlen(at) + 1)
+		if (is_storable(at, strlen(at)))
+			items[count++] = CStringGetTextDatum(at);
+	return construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/* At most one row an audience: spotai.trust_issuer() sees to that. */
 static int
-read_trusted(const char *issuer, Trusted *rows)
+read_trusted(const SpPeek *peek, Trusted *rows)
 {
 	static SpQuery q = {.text = "SELECT tenant_id, audience, jwks::text FROM spotai.trusted_issuer"
-	                            " WHERE issuer = $1 ORDER BY created_at, id LIMIT $2",
-	                    .nargs = 2,
-	                    .types = {TEXTOID, INT4OID}};
-	Datum args[] = {CStringGetTextDatum(issuer), Int32GetDatum(SP_MAX_TRUSTED)};
+	                            " WHERE issuer = $1 AND audience = ANY ($2)"
+	                            " ORDER BY created_at, id LIMIT $3",
+	                    .nargs = 3,
+	                    .types = {TEXTOID, TEXTARRAYOID, INT4OID}};
+	Datum args[] = {CStringGetTextDatum(peek->issuer), PointerGetDatum(audiences_of(peek)),
+	                Int32GetDatum(SP_PEEK_AUDIENCES)};
 	int count = (int) sp_pg_query(&q, args, NULL, true);
 	bool isnull;
 
@@ -339,12 +356,12 @@ find_their_principal(const pg_uuid_t *tenant, const char *issuer, const SpClaims
 static bool
 verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char **why)
 {
-	Trusted *rows = palloc(sizeof(Trusted) * SP_MAX_TRUSTED);
-	int count = read_trusted(peek->issuer, rows);
+	Trusted *rows = palloc(sizeof(Trusted) * SP_PEEK_AUDIENCES);
+	int count = read_trusted(peek, rows);
 	SpClaims *claims = NULL;
 	int which = -1;
 
-	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
+	*why = "the token's issuer is not trusted for its audience";
 	for (int i = 0; i < count; i++)
 	{
 		SpClaims *found =
