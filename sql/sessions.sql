@@ -44,6 +44,7 @@ SELECT spotai.grant_role(:'ann', 'helper'), spotai.grant_role(:'service', 'login
 SELECT spotai.trust_issuer('https://id.example.org/', 'music', :'their_keys_and_rsa') IS NOT NULL AS trusted;
 SELECT spotai.create_api_key('login', '{identity:issue}', '1 day', :'service') AS service_key, spotai.create_api_key('of ann', '{stems:read}', '1 day', :'ann') AS ann_key \gset
 SELECT spotai.logout();
+SELECT spotai.issue_token(:'bob', '1 hour') AS bob_token \gset
 
 -- ---- a session: what its tokens say, and that they end with it
 SET ROLE regress_spotai_app;
@@ -79,10 +80,14 @@ SELECT spotai.has_permission('stems:write');
 -- whose they are
 SELECT code, message FROM unnest(ARRAY['sessions', 'api_keys']) name, LATERAL pg_temp.failure(format('SELECT spotai.%s(%L)', name, :'bob'));
 SELECT spotai.end_session(gen_random_uuid()) AS unknown;
-SELECT spotai.login_api_key(:'service_key') = :'service' AS logged_in;
+SELECT spotai.login(:'bob_token') = :'bob' AS logged_in;
 SELECT count(*) AS own FROM spotai.sessions();
 SELECT spotai.end_session(:'first') AS of_another;
 SELECT code, message FROM pg_temp.failure(format('SELECT spotai.sessions(%L)', :'ann'));
+-- whoever begins sessions may end them
+SELECT spotai.login_api_key(:'service_key') = :'service' AS logged_in;
+SELECT session AS third FROM spotai.begin_session(:'ann', '{pwd}') \gset
+SELECT spotai.end_session(:'third') AS ended;
 -- ended: nobody, from the next statement on
 SELECT spotai.login(:'access') = :'ann' AS logged_in;
 SELECT spotai.end_session(:'other') AS ended, spotai.end_session(:'other') AS again;

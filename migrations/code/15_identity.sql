@@ -258,7 +258,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_end_session';
 COMMENT ON FUNCTION spotai.end_session(uuid) IS
-'ends a session: its refresh token, and from the next transaction on its access tokens. One''s own, or with identity:write; another than the current one needs a recent login (spotai.reauth_after). False when there is none to end';
+'ends a session: its refresh token, and from the next transaction on its access tokens. One''s own, or with identity:write or identity:issue; another than the current one needs a recent login (spotai.reauth_after). False when there is none to end';
 
 CREATE FUNCTION spotai.api_keys(
     principal uuid DEFAULT NULL,

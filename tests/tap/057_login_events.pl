@@ -91,6 +91,15 @@ is(one("SELECT string_agg(detail->'event'->>'reason', '; ' ORDER BY id) $of AND 
 app("SET spotai.token = '$ann_token'; SELECT spotai.create_principal('x');\n" . "SELECT spotai.create_principal('x');\n" x 200);
 eventually("SELECT count(*) FILTER (WHERE object = 'identity:write') + coalesce(sum((detail->'event'->>'count')::integer), 0) $of", '203', 'too many at once are counted');
 
+# --- of another database, which no worker looks after, nothing is kept and nothing is lost
+one('CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE TABLE t ()');
+$node->psql('other', "SELECT FROM t;\n" x 100, on_error_stop => 0, connstr => $node->connstr('other') . ' user=app');
+my $counted = one("SELECT count(*) $of AND object = 'more'");
+app("SET spotai.token = '$ann_token'; SELECT spotai.issue_token('$ann')");
+eventually("SELECT count(*) $of AND object = 'identity:issue'", '1', 'a refusal after a hundred of another database is written down');
+is(one("SELECT count(*) $of AND object = 'more'"), $counted, 'and those are not counted');
+
 # --- a kind that nobody wants
 one("ALTER SYSTEM SET spotai.audit_skip = 'login'");
 $node->reload;

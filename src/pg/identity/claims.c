@@ -31,39 +31,44 @@ static int rsa_min_bits;
 static bool token_scopes;
 
 /* What token_algorithms says. */
-static unsigned *algorithms;
+static unsigned algorithms;
 
+/* A mask of SP_JWA_BIT; false: something in the list is none. */
 static bool
-check_algorithms(char **value, void **extra, GucSource source)
+read_algorithms(const char *list, unsigned *mask)
 {
 	static const char between[] = ", \t";
-	unsigned mask = 0;
 
-	for (const char *at = *value + strspn(*value, between); *at != '\0';)
+	*mask = 0;
+	for (const char *at = list + strspn(list, between); *at != '\0';)
 	{
 		size_t n = strcspn(at, between);
 		SpJwa alg;
 
 		if (!sp_jwa_find(at, n, &alg))
-		{
-			GUC_check_errdetail("Something in the list is no signature algorithm.");
 			return false;
-		}
-		mask |= SP_JWA_BIT(alg);
+		*mask |= SP_JWA_BIT(alg);
 		at += n;
 		at += strspn(at, between);
 	}
-	*extra = malloc(sizeof(unsigned));
-	if (*extra == NULL)
-		return false;
-	*(unsigned *) *extra = mask;
 	return true;
+}
+
+static bool
+check_algorithms(char **value, void **extra, GucSource source)
+{
+	unsigned mask;
+
+	if (read_algorithms(*value, &mask))
+		return true;
+	GUC_check_errdetail("Something in the list is no signature algorithm.");
+	return false;
 }
 
 static void
 assign_algorithms(const char *value, void *extra)
 {
-	algorithms = extra;
+	(void) read_algorithms(value, &algorithms);
 }
 
 void
@@ -100,7 +105,7 @@ sp_identity_token_options(bool own)
 		return &ours;
 	theirs.typ = token_types;
 	theirs.typ_optional = sp_identity_in_list(token_types, "JWT");
-	theirs.algs = algorithms != NULL ? *algorithms : 0;
+	theirs.algs = algorithms;
 	theirs.rsa_min_bits = (unsigned) rsa_min_bits;
 	return &theirs;
 }

@@ -13,12 +13,14 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "port/atomics.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
@@ -36,6 +38,12 @@
 
 /* What comes faster than 64 a second is counted. */
 #define KEPT 64
+
+/* Of a database that nobody works for any more. */
+#define STALE_US (INT64CONST(600) * USECS_PER_SEC)
+
+/* Databases that workers look after. */
+#define SERVED 16
 
 /* Buckets of spotai.rate_limit() that mean nothing any more. */
 #define PRUNE_INTERVAL_US (INT64CONST(600) * USECS_PER_SEC)
@@ -67,10 +75,17 @@ typedef struct Ring
 	Refused rows[KEPT];
 } Ring;
 
+typedef struct Memory
+{
+	Ring rings[N_WHATS];
+	/* one after the other, from the first; written once by whoever takes the place */
+	pg_atomic_uint32 served[SERVED];
+} Memory;
+
 static const char *const event_of[N_WHATS] = {
 	[LOGIN] = "login.refused", [PERMISSION] = "permission.refused"};
 
-static Ring *rings = NULL;
+static Memory *memory = NULL;
 static shmem_request_hook_type previous_request_hook = NULL;
 static shmem_startup_hook_type previous_startup_hook = NULL;
 static emit_log_hook_type next_hook = NULL;
@@ -80,7 +95,17 @@ request_memory(void)
 {
 	if (previous_request_hook)
 		previous_request_hook();
-	RequestAddinShmemSpace(N_WHATS * sizeof(Ring));
+	RequestAddinShmemSpace(sizeof(Memory));
+}
+
+static void
+clear_memory(void)
+{
+	memset(memory, 0, sizeof(Memory));
+	for (int i = 0; i < N_WHATS; i++)
+		SpinLockInit(&memory->rings[i].lock);
+	for (int i = 0; i < SERVED; i++)
+		pg_atomic_init_u32(&memory->served[i], InvalidOid);
 }
 
 static void
@@ -91,12 +116,9 @@ initialize_memory(void)
 	if (previous_startup_hook)
 		previous_startup_hook();
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	rings = ShmemInitStruct("spotai refusals", N_WHATS * sizeof(Ring), &found);
-	for (int i = 0; !found && i < N_WHATS; i++)
-	{
-		memset(&rings[i], 0, sizeof(Ring));
-		SpinLockInit(&rings[i].lock);
-	}
+	memory = ShmemInitStruct("spotai refusals", sizeof(Memory), &found);
+	if (!found)
+		clear_memory();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -127,7 +149,7 @@ static void
 leave(What what, const char *kind, const char *why, const SpIdentity *who)
 {
 	const char *client = sp_identity_client();
-	Ring *ring = &rings[what];
+	Ring *ring = &memory->rings[what];
 	Refused row = {.at = GetCurrentTimestamp(), .database = MyDatabaseId, .role = GetOuterUserId()};
 
 	if (who != NULL)
@@ -146,8 +168,34 @@ leave(What what, const char *kind, const char *why, const SpIdentity *who)
 void
 sp_identity_refused(const char *kind, const char *why)
 {
-	if (rings != NULL)
+	if (memory != NULL)
 		leave(LOGIN, kind, why, NULL);
+}
+
+/*
+ * Whether a worker writes down what is left here.  Of other databases, which may
+ * have nothing of spotai, nothing is kept; a standby has no workers.
+ */
+static bool
+is_served(void)
+{
+	for (int i = 0; memory != NULL && OidIsValid(MyDatabaseId) && i < SERVED; i++)
+		if (pg_atomic_read_u32(&memory->served[i]) == MyDatabaseId)
+			return !RecoveryInProgress();
+	return false;
+}
+
+static void
+serve(void)
+{
+	for (int i = 0; i < SERVED; i++)
+	{
+		uint32 nobody = InvalidOid;
+
+		if (pg_atomic_compare_exchange_u32(&memory->served[i], &nobody, MyDatabaseId) ||
+		    nobody == MyDatabaseId)
+			return;
+	}
 }
 
 void
@@ -155,8 +203,7 @@ sp_identity_refused_permission(const char *permission, const char *why)
 {
 	SpIdentity who = sp_identity_current();
 
-	/* a standby has no worker that would write it down */
-	if (rings != NULL && !RecoveryInProgress())
+	if (is_served())
 		leave(PERMISSION, permission, why, &who);
 }
 
@@ -178,7 +225,8 @@ is_refusal(const ErrorData *message)
 static void
 reported(ErrorData *message)
 {
-	if (rings != NULL && OidIsValid(MyDatabaseId) && is_refusal(message) && !RecoveryInProgress())
+	/* a parallel worker's error is its leader's */
+	if (!IsParallelWorker() && is_refusal(message) && is_served())
 	{
 		SpIdentity who = sp_identity_if_known();
 
@@ -205,14 +253,17 @@ sp_identity_refused_init(void)
 static int
 take_rows(Ring *ring, Refused *out, int64 *lost)
 {
+	TimestampTz now = GetCurrentTimestamp();
 	int taken = 0, left = 0;
 
 	SpinLockAcquire(&ring->lock);
 	for (int i = 0; i < ring->n; i++)
 		if (ring->rows[i].database == MyDatabaseId)
 			out[taken++] = ring->rows[i];
-		else
+		else if (ring->rows[i].at > now - STALE_US)
 			ring->rows[left++] = ring->rows[i];
+		else
+			ring->lost++;
 	ring->n = left;
 	*lost = taken > 0 ? ring->lost : 0;
 	ring->lost -= *lost;
@@ -277,9 +328,9 @@ write_rows(What what, Refused *rows)
 	int64 lost;
 	int n;
 
-	if (rings[what].n == 0)
+	if (memory->rings[what].n == 0)
 		return;
-	n = take_rows(&rings[what], rows, &lost);
+	n = take_rows(&memory->rings[what], rows, &lost);
 	for (int i = 0; i < n; i++)
 		write_row(what, &rows[i]);
 	if (lost > 0)
@@ -311,8 +362,9 @@ sp_identity_upkeep(void)
 	if (!sp_identity_has_tables())
 		return;
 	prune_buckets();
-	if (rings == NULL)
+	if (memory == NULL)
 		return;
+	serve();
 	rows = palloc(sizeof(Refused) * KEPT);
 	for (int what = 0; what < N_WHATS; what++)
 		write_rows(what, rows);

@@ -348,7 +348,8 @@ spotai_end_session(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 	/* what is another's is answered as what is not there */
 	if ((!who.has_principal || memcmp(&principal, &who.principal, sizeof(pg_uuid_t)) != 0) &&
-	    !sp_identity_has_permission("identity:write"))
+	    !sp_identity_has_permission("identity:write") &&
+	    !sp_identity_has_permission("identity:issue"))
 		PG_RETURN_BOOL(false);
 	if (!sp_identity_revoke_session(&who.tenant, session))
 		PG_RETURN_BOOL(false);
