@@ -187,13 +187,14 @@ choose_principal(FunctionCallInfo fcinfo, const SpSession *now, pg_uuid_t *tenan
 	return principal;
 }
 
-static void
+static pg_uuid_t
 insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *principal,
            const char *key, TimestampTz expires)
 {
 	static SpQuery q = {
 		.text = "INSERT INTO spotai.api_key (tenant_id, principal_id, name, prefix, hash, scopes,"
-				" networks, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				" networks, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+				" RETURNING id",
 		.nargs = 8,
 		.types = {UUIDOID, UUIDOID, TEXTOID, TEXTOID, BYTEAOID, TEXTARRAYOID, CIDRARRAYOID,
 	              TIMESTAMPTZOID}};
@@ -206,10 +207,14 @@ insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *pr
 	                PG_ARGISNULL(ARG_NETWORKS) ? (Datum) 0 : PG_GETARG_DATUM(ARG_NETWORKS),
 	                TimestampTzGetDatum(expires)};
 	SpAsOwner saved;
+	pg_uuid_t id;
+	bool isnull;
 
 	sp_identity_owner_begin(&saved);
 	sp_pg_query(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL, false);
+	id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
 	sp_identity_owner_end(&saved);
+	return id;
 }
 
 /*
@@ -220,7 +225,7 @@ Datum
 spotai_create_api_key(PG_FUNCTION_ARGS)
 {
 	TimestampTz expires;
-	pg_uuid_t *principal, tenant;
+	pg_uuid_t *principal, tenant, id;
 	char *key;
 
 	sp_pg_require_tables();
@@ -236,8 +241,9 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 	sp_identity_check_given(PG_GETARG_ARRAYTYPE_P(ARG_SCOPES));
 	principal = choose_principal(fcinfo, sp_identity_session(), &tenant);
 	key = sp_identity_new_secret(SP_API_KEY_PREFIX);
-	insert_key(fcinfo, &tenant, principal, key, expires);
-	sp_identity_event("key.create", "api_key", pnstrdup(key, SHOWN_CHARS));
+	id = insert_key(fcinfo, &tenant, principal, key, expires);
+	/* by which spotai.revoke_api_key() ends it */
+	sp_identity_event_id("key.create", "api_key", &id);
 	PG_RETURN_TEXT_P(cstring_to_text(key));
 }
 
