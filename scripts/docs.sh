@@ -9,7 +9,7 @@ rooms() {
     for file in migrations/code/[0-9]*.sql; do
         place=$(basename "$file" | cut -d_ -f1)
         about=$(sed -nE "1s/^-- [a-z]+: //p" "$file" | sed "s/'/''/g")
-        grep -oE '^CREATE (FUNCTION|PROCEDURE) spotai\.\w+' "$file" | sed 's/.*\.//' | sort -u |
+        grep -oE '^CREATE (FUNCTION|PROCEDURE|AGGREGATE) spotai\.\w+' "$file" | sed 's/.*\.//' | sort -u |
             sed "s|.*|INSERT INTO room VALUES ('$place', '$(basename "$file" .sql | cut -d_ -f2-)', initcap(left('$about', 1)) \|\| substr('$about', 2), '&');|" || true
     done
 }

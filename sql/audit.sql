@@ -371,7 +371,7 @@ SELECT tenant AS other FROM spotai.create_tenant('other') \gset
 SELECT spotai.deactivate_tenant(:'other') AS done;
 SELECT spotai.trust_issuer('https://issuer.example', 'music', '{"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "1", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}') IS NOT NULL AS trusted,
        spotai.distrust_issuer('https://issuer.example', 'music') AS gone;
-SELECT action, regexp_replace(replace(replace(replace(object, :'person', '(person)'), :'program', '(program)'), :'other', '(other)'), '[0-9A-Za-z_-]{36,}|spk_\w+', '(id)', 'g') AS object,
+SELECT action, regexp_replace(replace(replace(replace(object, :'person', '(person)'), :'program', '(program)'), :'other', '(other)'), '[0-9A-Za-z_-]{36,}|spk_[\w-]+', '(id)', 'g') AS object,
        CASE principal_id WHEN :'person' THEN 'person' WHEN :'program' THEN 'program' END AS principal, detail -> 'event' AS event
 FROM spotai.audit_log WHERE action ~ '^(principal|role|key|login|tenant|issuer)\.' AND action NOT IN ('key.rekey', 'login.refused') ORDER BY id;
 SELECT count(*) AS names FROM spotai.audit_entry WHERE position('Plainname'::bytea IN detail) > 0 OR object LIKE '%Plainname%';

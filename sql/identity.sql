@@ -95,12 +95,12 @@ SELECT code, message FROM unnest(ARRAY['''ann''', '''''', 'NULL', 'repeat(''é''
     LATERAL pg_temp.failure(format('SELECT spotai.create_principal(%s)', args));
 SELECT spotai.create_role('listener', ARRAY['stems:read']) IS NOT NULL AS listener,
        spotai.create_role('helper', ARRAY['identity:write', 'stems:*', 'stems:*']) IS NOT NULL AS helper,
-       spotai.create_role('idle', '{}') IS NOT NULL AS idle;
+       spotai.create_role('idle', '{}') IS NOT NULL AS idle, spotai.create_role('submitter', '{job:submit}') IS NOT NULL AS submitter;
 SELECT code, message FROM unnest(ARRAY['''listener'', ''{}''', ''''', ''{}''', '''Upper'', ''{}''', 'repeat(''r'', 64), ''{}''',
     '''x'', ''{stems}''', '''x'', ''{NULL}''', '''x'', ''{*:*}''', '''x'', ''{stems:}''', '''x'', ''{a:b:c}''', '''x'', ''{{a:b},{c:d}}''',
     '''x'', array_fill(''a:b''::text, ARRAY[101])']) args,
     LATERAL pg_temp.failure(format('SELECT spotai.create_role(%s)', args));
-SELECT spotai.grant_role(:'ann', 'listener'), spotai.grant_role(:'ann', 'listener'), spotai.grant_role(:'bob', 'helper');
+SELECT spotai.grant_role(:'ann', 'listener'), spotai.grant_role(:'ann', 'listener'), spotai.grant_role(:'bob', 'helper'), spotai.grant_role(:'ann', 'submitter');
 SELECT code, message FROM pg_temp.failure(format($$ SELECT spotai.grant_role(%L, 'nothing') $$, :'ann'));
 SELECT code, message FROM pg_temp.failure($$ SELECT spotai.grant_role('11111111-1111-1111-1111-111111111111', 'idle') $$);
 SELECT spotai.logout();

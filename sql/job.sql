@@ -195,6 +195,58 @@ SET spotai.job_lease_s = 0;
 \set VERBOSITY default
 SELECT spotai.submit('dance');
 
+-- the table's constraints, which a backend keeps ready, are those of the table as it is
+\set VERBOSITY terse
+INSERT INTO spotai.job (kind, state) VALUES ('noop', 'sleeping');
+UPDATE spotai.job SET progress = 2 WHERE kind = 'noop';
+ALTER TABLE spotai.job DROP CONSTRAINT job_attempt_check, ADD CONSTRAINT modest CHECK (priority < 5);
+SELECT spotai.submit('noop', priority => 5);
+SELECT spotai.submit('noop', priority => 4) IS NOT NULL AS submitted;
+BEGIN;
+ALTER TABLE spotai.job DROP CONSTRAINT modest;
+SELECT spotai.submit('noop', priority => 5) IS NOT NULL AS submitted;
+ROLLBACK;
+SELECT spotai.submit('noop', priority => 5);
+ALTER TABLE spotai.job DROP CONSTRAINT modest, ADD CONSTRAINT modest CHECK (priority < 6);
+SELECT spotai.submit('noop', priority => 5) IS NOT NULL AS submitted;
+SELECT spotai.submit('noop', priority => 6);
+ALTER TABLE spotai.job DROP CONSTRAINT modest, ADD CONSTRAINT job_attempt_check CHECK (attempt >= 0);
+-- one with a function of somebody's is what the function is now
+CREATE FUNCTION pg_temp.is_modest(priority integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT priority < 3';
+ALTER TABLE spotai.job ADD CONSTRAINT modest CHECK (pg_temp.is_modest(priority)) NOT VALID;
+SELECT spotai.submit('noop', priority => 4);
+CREATE OR REPLACE FUNCTION pg_temp.is_modest(priority integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT priority < 5';
+SELECT spotai.submit('noop', priority => 4) IS NOT NULL AS submitted;
+ALTER TABLE spotai.job DROP CONSTRAINT modest;
+-- a statement within another that has changed the table meanwhile
+CREATE FUNCTION pg_temp.submit_two() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM spotai.submit('noop', priority => 6);
+    ALTER TABLE spotai.job ADD CONSTRAINT modest CHECK (priority < 7) NOT VALID;
+    PERFORM spotai.submit('noop', priority => 7);
+    RETURN 2;
+EXCEPTION WHEN check_violation THEN
+    RETURN 0;
+END
+$$;
+SELECT count(*) FILTER (WHERE spotai.submit('noop', priority => 7) IS NOT NULL), sum(pg_temp.submit_two())
+FROM generate_series(1, 3);
+CREATE FUNCTION pg_temp.also_lower() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.priority > 0 THEN
+        PERFORM spotai.submit('noop', priority => NEW.priority - 1);
+    END IF;
+    RETURN NEW;
+END
+$$;
+TRUNCATE spotai.job;
+CREATE TRIGGER also_lower BEFORE INSERT ON spotai.job FOR EACH ROW EXECUTE FUNCTION pg_temp.also_lower();
+SELECT spotai.submit('noop', priority => 3) IS NOT NULL AS submitted;
+DROP TRIGGER also_lower ON spotai.job;
+SELECT priority FROM spotai.job ORDER BY 1;
+TRUNCATE spotai.job;
+\set VERBOSITY default
+
 -- another tenant's job is one that does not exist
 INSERT INTO spotai.tenant (id, name) VALUES ('00000000-0000-0000-0000-000000000002', 'other');
 INSERT INTO spotai.job (tenant_id, id, kind, run_at)

@@ -125,6 +125,8 @@ LANGUAGE sql AS $$
           -- spotai.audit_enable() and spotai.audit_disable() make triggers in their caller's name
           ('require_tables', 'spotai_admin'), ('audit_drop_triggers', 'spotai_admin'), ('relation_name', 'spotai_admin'),
           ('audit_rows', 'spotai_admin'), ('audit_event', 'spotai_admin'))
+      -- a policy calls it in the name of whoever reads or writes; nobody can by its name, without USAGE of the schema
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid)
     UNION ALL
     -- a view without it shows its owner's rows
     SELECT 'no security_invoker', c.oid::regclass::text

@@ -233,7 +233,7 @@ SELECT code FROM pg_temp.failure($$ SELECT * FROM spotai.models() $$);
 RESET ROLE;
 GRANT SELECT ON ALL TABLES IN SCHEMA spotai TO regress_spotai_user;
 GRANT SELECT ON pg_temp.file TO regress_spotai_user;
-SELECT spotai.create_api_key('reader', '{}', '1 day') AS key \gset
+SELECT spotai.create_api_key('reader', '{model:write}', '1 day') AS key \gset
 SET ROLE regress_spotai_user;
 SELECT count(*) AS of_nobody FROM spotai.models() WHERE version IS NOT NULL;
 SELECT spotai.login_api_key(:'key') IS NOT NULL AS logged_in;

@@ -58,7 +58,7 @@ WHERE p.pronamespace = '_spotai'::regnamespace AND a.grantee <> p.proowner ORDER
 
 -- a role that an administrator lets in, and a program that logs in
 GRANT spotai_user TO regress_spotai_user;
-SELECT spotai.create_api_key('program', '{}', '1 day') AS key \gset
+SELECT spotai.create_api_key('program', '{track:write,stems:write}', '1 day') AS key \gset
 SET ROLE regress_spotai_user;
 SELECT count(*) AS of_nobody FROM spotai.track;
 SELECT spotai.login_api_key(:'key') IS NOT NULL AS logged_in;

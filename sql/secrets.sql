@@ -32,6 +32,19 @@ SELECT name, version FROM spotai.secrets();
 SELECT name, position('battery'::bytea IN sealed) AS at, octet_length(sealed) - 46 AS bytes FROM spotai.secret ORDER BY name COLLATE "C";
 SELECT count(*) AS keys FROM spotai.data_key;
 
+-- the owner's own triggers run with nobody's search path, and leave nothing behind
+CREATE FUNCTION pg_temp.leave() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE NOTICE 'search_path %', current_setting('search_path');
+    EXECUTE 'CREATE TEMP TABLE left_behind ()';
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER leave AFTER UPDATE ON spotai.secret EXECUTE FUNCTION pg_temp.leave();
+SELECT code, message FROM pg_temp.failure($$ SELECT spotai.secret_rotate('mail', 'battery staple') $$);
+DROP TRIGGER leave ON spotai.secret;
+SELECT current_setting('search_path') AS as_before;
+
 -- names and values
 SELECT * FROM pg_temp.failure($$ SELECT spotai.secret_put('mail', 'again') $$);
 SELECT * FROM pg_temp.failure($$ SELECT spotai.secret_rotate('male', 'again') $$);
@@ -113,7 +126,7 @@ SELECT code, message, detail FROM pg_temp.opens('UPDATE spotai.data_key SET wrap
 
 -- nor do rows of another tenant, even together with its data key
 INSERT INTO spotai.principal (tenant_id, name, kind) VALUES ('00000000-0000-0000-0000-000000000002', 'program', 'service') RETURNING id AS program \gset
-SELECT spotai.create_api_key('program', '{}', '1 day', :'program') AS key \gset
+SELECT spotai.create_api_key('program', '{secret:*}', '1 day', :'program') AS key \gset
 BEGIN;
 SELECT spotai.login_api_key(:'key') = :'program' AS logged_in;
 SELECT count(*) AS secrets FROM spotai.secrets();

@@ -2,7 +2,7 @@
  * tests/host.h
  *	  The plainest host for the core: malloc, and nobody who asks it to stop.
  *
- * For benchmarks and fuzz harnesses; unit tests have a host that fails on
+ * For benchmarks, fuzz harnesses and twins; unit tests have a host that fails on
  * purpose (tests/unit/check.h).
  *
  * SPDX-License-Identifier: PostgreSQL

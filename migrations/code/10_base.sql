@@ -67,6 +67,7 @@ BEGIN
                            'USING (tenant_id = (SELECT spotai.current_tenant())) '
                            'WITH CHECK (tenant_id = (SELECT spotai.current_tenant()))', tenant_table);
         END IF;
+        CALL _spotai.permit_table(tenant_table);
     END LOOP;
     IF NOT (SELECT relrowsecurity FROM pg_class WHERE oid = 'spotai.tenant'::regclass) THEN
         ALTER TABLE spotai.tenant ENABLE ROW LEVEL SECURITY;
@@ -78,7 +79,7 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE _spotai.secure_tables() IS
-'row-level security on every table with a tenant_id, through spotai.current_tenant(); safe to repeat';
+'row-level security on every table with a tenant_id, through spotai.current_tenant(), and the permissions of _spotai.table_permission(); safe to repeat';
 
 CREATE PROCEDURE spotai.migrate()
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

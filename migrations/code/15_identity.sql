@@ -18,7 +18,14 @@ CREATE FUNCTION spotai.has_permission(permission text) RETURNS boolean
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'spotai_has_permission';
 COMMENT ON FUNCTION spotai.has_permission(text) IS
-'whether the principal of the session has a permission such as stems:write, through its roles and within the scopes of its key. The operator has all of them; nobody, and a job, none';
+'whether the principal of the session has a permission such as stems:write, through its roles and within the scopes of its key. The operator has all of them, a job job:submit and what its kind needs, nobody none. What others grant or take away counts from the next statement on';
+
+-- no SET clause, as spotai.current_tenant()
+CREATE FUNCTION _spotai.permitted(permission text) RETURNS boolean
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'spotai_permitted';
+COMMENT ON FUNCTION _spotai.permitted(text) IS
+'for policies: true when the session has the permission, 42501 when it has not, and false for nobody, whom the policy on the tenant answers';
 
 -- ---- credentials of a session
 
@@ -282,7 +289,7 @@ CREATE FUNCTION spotai.identity_notices(
     since timestamptz, ahead interval DEFAULT '14 days',
     OUT occurred_at timestamptz, OUT principal uuid, OUT notice text, OUT about text)
 RETURNS SETOF record
-LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_identity_notices';
 COMMENT ON FUNCTION spotai.identity_notices(timestamptz, interval) IS
@@ -356,6 +363,70 @@ SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION _spotai.table_grant() IS
 'what migrate() grants on tables and views';
+
+-- Which permission binds those who write to a table directly; functions ask by
+-- themselves.  Each is asked for once a statement, and not for rows of other
+-- tenants, which a scan may pass: whether there are some is nobody's business.
+CREATE FUNCTION _spotai.table_permission(OUT relation text, OUT command text, OUT old_row text, OUT new_row text)
+RETURNS SETOF record
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp AS $$
+    SELECT n.relation, c.command,
+           CASE WHEN c.command <> 'INSERT' THEN format(n.own, n.old_row) END,
+           CASE WHEN c.command IN ('INSERT', 'UPDATE') THEN format(n.own, coalesce(n.new_row, n.old_row)) END
+    FROM (SELECT v.*, 'CASE WHEN tenant_id IS DISTINCT FROM (SELECT spotai.current_tenant()) THEN false ELSE %s END' AS own FROM (VALUES
+        ('track', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''track:write''))', NULL),
+        -- what was ingested, or what was made of it
+        ('audio', '{INSERT,UPDATE,DELETE}',
+         'CASE kind WHEN ''original'' THEN (SELECT _spotai.permitted(''track:write'')) ELSE (SELECT _spotai.permitted(''stems:write'')) END', NULL),
+        -- whose bytes they are matters only to those who may not write both
+        ('audio_chunk', '{INSERT,UPDATE,DELETE}',
+         'CASE WHEN (SELECT spotai.has_permission(''track:write'') AND spotai.has_permission(''stems:write'')) THEN true '
+         'ELSE CASE (SELECT a.kind FROM spotai.audio a WHERE a.tenant_id = audio_chunk.tenant_id AND a.id = audio_chunk.audio_id) '
+         'WHEN ''original'' THEN (SELECT _spotai.permitted(''track:write'')) '
+         'WHEN ''stem'' THEN (SELECT _spotai.permitted(''stems:write'')) '
+         'WHEN ''remix'' THEN (SELECT _spotai.permitted(''stems:write'')) '
+         'ELSE (SELECT _spotai.permitted(''track:write'') AND _spotai.permitted(''stems:write'')) END END', NULL),
+        ('model', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''model:write''))', NULL),
+        ('model_tensor', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''model:write''))', NULL),
+        ('model_chunk', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''model:write''))', NULL),
+        -- what a job will do is in the row as it will be
+        ('job', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''job:submit''))',
+         '(SELECT _spotai.permitted(''job:submit'')) AND _spotai.job_permitted(kind)'),
+        ('schedule', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''job:submit''))',
+         '(SELECT _spotai.permitted(''job:submit'')) AND _spotai.job_permitted(kind)'),
+        ('audit_entry', '{SELECT}', '(SELECT _spotai.permitted(''audit:read''))', NULL)
+    ) v (relation, commands, old_row, new_row)) n, unnest(n.commands::text[]) c (command)
+$$;
+COMMENT ON FUNCTION _spotai.table_permission() IS
+'what migrate() makes policies of, besides those on the tenant: who may write a row as it was, and as it will be';
+
+CREATE PROCEDURE _spotai.permit_table(secured regclass)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- of a partition, the table that it is one of
+    of_table text := (SELECT c.relname FROM pg_class c
+                      WHERE c.oid = coalesce((SELECT i.inhparent FROM pg_inherits i WHERE i.inhrelid = secured), secured));
+    wanted record;
+    policy name;
+    made_from text;
+BEGIN
+    FOR wanted IN SELECT p.command, p.old_row, p.new_row FROM _spotai.table_permission() p WHERE p.relation = of_table LOOP
+        policy := 'permitted_' || lower(wanted.command);
+        made_from := 'asks for permissions: ' || concat_ws('; then ', wanted.old_row, nullif(wanted.new_row, wanted.old_row));
+        CONTINUE WHEN EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = secured AND p.polname = policy
+                              AND obj_description(p.oid, 'pg_policy') = made_from);
+        IF EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = secured AND p.polname = policy) THEN
+            EXECUTE format('DROP POLICY %I ON %s', policy, secured);
+        END IF;
+        EXECUTE format('CREATE POLICY %I ON %s AS RESTRICTIVE FOR %s %s %s', policy, secured, wanted.command,
+                       'USING (' || wanted.old_row || ')', 'WITH CHECK (' || wanted.new_row || ')');
+        EXECUTE format('COMMENT ON POLICY %I ON %s IS %L', policy, secured, made_from);
+    END LOOP;
+END
+$$;
+COMMENT ON PROCEDURE _spotai.permit_table(regclass) IS
+'policies of a table, or of a partition of it, by _spotai.table_permission(); safe to repeat';
 
 CREATE PROCEDURE _spotai.migrated_identity()
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -6,7 +6,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_secret_put';
 COMMENT ON FUNCTION spotai.secret_put(text, text) IS
-'stores a new secret of the tenant, encrypted, and answers its version, 1. Send the value as a parameter ($2): a literal is part of the statement, which has passed through the client''s history and pg_stat_activity before this function can withhold it. 42710 when there is one of that name, 55000 without spotai.key_file or spotai.key_command, 54000 above 1 MiB';
+'stores a new secret of the tenant, encrypted, and answers its version, 1. Send the value as a parameter ($2): a literal is part of the statement, which has passed through the client''s history and pg_stat_activity before this function can withhold it. 42710 when there is one of that name, 55000 without spotai.key_file or spotai.key_command, 54000 above 1 MiB. Needs secret:write';
 
 CREATE FUNCTION spotai.secret_rotate(name text, value text)
 RETURNS bigint
@@ -14,7 +14,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_secret_rotate';
 COMMENT ON FUNCTION spotai.secret_rotate(text, text) IS
-'replaces the value of a secret, and answers its new version; the old value is gone when the transaction commits. 42704 when there is none of that name; otherwise as spotai.secret_put()';
+'replaces the value of a secret, and answers its new version; the old value is gone when the transaction commits. 42704 when there is none of that name; otherwise as spotai.secret_put(). Needs secret:write';
 
 CREATE FUNCTION spotai.secret_delete(name text)
 RETURNS boolean
@@ -22,7 +22,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_secret_delete';
 COMMENT ON FUNCTION spotai.secret_delete(text) IS
-'removes a secret of the tenant; false when there is none of that name. Needs no key';
+'removes a secret of the tenant; false when there is none of that name. Needs no key-encryption key. Needs secret:write';
 
 CREATE FUNCTION spotai.secret_get(name text)
 RETURNS text
@@ -30,7 +30,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_secret_get';
 COMMENT ON FUNCTION spotai.secret_get(text) IS
-'the value of a secret of the tenant. For members of the role spotai_secret_reader alone; what the extension itself does with secrets needs nobody to read them. 42704 when there is none of that name, 22000 when its row was changed or moved, 55000 without the key that it was sealed under';
+'the value of a secret of the tenant. For members of the role spotai_secret_reader alone; what the extension itself does with secrets needs nobody to read them. 42704 when there is none of that name, 22000 when its row was changed or moved, 55000 without the key that it was sealed under. Needs secret:read';
 
 CREATE FUNCTION spotai.secrets(OUT name text, OUT version bigint, OUT created_at timestamptz, OUT updated_at timestamptz)
 RETURNS SETOF record
@@ -46,7 +46,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_rekey';
 COMMENT ON FUNCTION spotai.rekey() IS
-'seals the data keys of all tenants with the current key-encryption key, the first line of spotai.key_file, and answers how many were not; values stay as they are, and nobody waits. First write the new key above the old one, reload, call this until it answers 0, then remove the old line. 55000 when a data key needs a key that is not there; nothing is changed then';
+'seals the data keys of all tenants with the current key-encryption key, the first line of spotai.key_file, and answers how many were not; values stay as they are, and nobody waits. First write the new key above the old one, reload, call this until it answers 0, then remove the old line. 55000 when a data key needs a key that is not there; nothing is changed then. Whoever has logged in needs secret:write';
 
 CREATE FUNCTION spotai.data_keys(
     OUT tenant_id uuid, OUT id uuid, OUT kek_id text, OUT current boolean, OUT created_at timestamptz,

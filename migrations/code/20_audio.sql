@@ -6,7 +6,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_ingest';
 COMMENT ON FUNCTION spotai.ingest(bytea, text, text, text) IS
-'stores a song and returns the id of its track; WAV, FLAC, Ogg/Vorbis, Opus, MP3, AIFF and CAF are told by content; the bytes are kept as they are, once a tenant';
+'stores a song and returns the id of its track; WAV, FLAC, Ogg/Vorbis, Opus, MP3, AIFF and CAF are told by content; the bytes are kept as they are, once a tenant. Needs track:write';
 
 CREATE FUNCTION spotai.ingest_file(path text, title text DEFAULT NULL, artist text DEFAULT NULL, provenance text DEFAULT 'own')
 RETURNS uuid
@@ -14,7 +14,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_ingest_file';
 COMMENT ON FUNCTION spotai.ingest_file(text, text, text, text) IS
-'as spotai.ingest, from a file on the server; needs the role pg_read_server_files';
+'as spotai.ingest, from a file on the server; needs the role pg_read_server_files. Needs track:write';
 
 CREATE FUNCTION spotai.ingest_large_object(lo oid, title text DEFAULT NULL, artist text DEFAULT NULL, provenance text DEFAULT 'own')
 RETURNS uuid
@@ -22,7 +22,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_ingest_large_object';
 COMMENT ON FUNCTION spotai.ingest_large_object(oid, text, text, text) IS
-'as spotai.ingest, from a large object, for songs too long for one value; the large object is left as it is and needs SELECT on it';
+'as spotai.ingest, from a large object, for songs too long for one value; the large object is left as it is and needs SELECT on it. Needs track:write';
 
 CREATE FUNCTION spotai.audio_content(audio_id uuid, format text DEFAULT 'flac')
 RETURNS bytea

@@ -9,7 +9,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_model_import_file';
 COMMENT ON FUNCTION spotai.model_import(text, text, text, text, jsonb, text, text, text, boolean) IS
-'installs a model from the server''s files and returns its id: a TensorFlow checkpoint (its folder, or a .tar.gz of it as Deezer releases Spleeter), safetensors or .npz, told by content. What is left out is taken from the file or from spotai.model_catalog(), the version else is 1. Every checksum and shape is verified before anything is stored. dtype bf16 halves the size. The same weights under the same name and version again: the id that they have. Needs the role pg_read_server_files';
+'installs a model from the server''s files and returns its id: a TensorFlow checkpoint (its folder, or a .tar.gz of it as Deezer releases Spleeter), safetensors or .npz, told by content. What is left out is taken from the file or from spotai.model_catalog(), the version else is 1. Every checksum and shape is verified before anything is stored. dtype bf16 halves the size. The same weights under the same name and version again: the id that they have. Needs the role pg_read_server_files. Needs model:write';
 
 CREATE FUNCTION spotai.model_import(
     content bytea, name text DEFAULT NULL, architecture text DEFAULT NULL, version text DEFAULT NULL,
@@ -20,7 +20,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_model_import';
 COMMENT ON FUNCTION spotai.model_import(bytea, text, text, text, jsonb, text, text, text, boolean) IS
-'as spotai.model_import(path), from the bytes of a file: a .tar.gz of a TensorFlow checkpoint, safetensors or .npz';
+'as spotai.model_import(path), from the bytes of a file: a .tar.gz of a TensorFlow checkpoint, safetensors or .npz. Needs model:write';
 
 CREATE FUNCTION spotai.model_install_base()
 RETURNS boolean
@@ -28,7 +28,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_model_install_base';
 COMMENT ON FUNCTION spotai.model_install_base() IS
-'installs the model that comes with the extension, spotai-base, and makes it active; false when this version of it is there already. spotai.migrate() calls it, and so does a separation that needs it';
+'installs the model that comes with the extension, spotai-base, and makes it active; false when this version of it is there already. spotai.migrate() calls it, and so does a separation that needs it. Needs model:write';
 
 CREATE PROCEDURE _spotai.migrated_model()
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -85,7 +85,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_model_activate';
 COMMENT ON FUNCTION spotai.model_activate(text, text) IS
-'makes a version of a model, the one imported last unless another is named, the one that the name means, and returns it';
+'makes a version of a model, the one imported last unless another is named, the one that the name means, and returns it. Needs model:write';
 
 CREATE FUNCTION spotai.model_drop(name text, version text DEFAULT NULL)
 RETURNS void
@@ -93,4 +93,4 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_model_drop';
 COMMENT ON FUNCTION spotai.model_drop(text, text) IS
-'removes a version of a model and its weights. The version may be left out where there is only one; the active one of several must be replaced by spotai.model_activate() first. Stems that it made stay, and keep its name';
+'removes a version of a model and its weights. The version may be left out where there is only one; the active one of several must be replaced by spotai.model_activate() first. Stems that it made stay, and keep its name. Needs model:write';

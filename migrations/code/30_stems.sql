@@ -6,7 +6,7 @@ LANGUAGE C VOLATILE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_separate';
 COMMENT ON FUNCTION spotai.separate(uuid, integer, text) IS
-'separates a track into 2 (vocals, accompaniment), 4 (vocals, drums, bass, other) or 5 (vocals, piano, drums, bass, other) stems and stores them; they are as long as the track and sum to it. Without a model it is the one of spotai.stems_model where that fits, else the best installed one for that number of stems, else classical; the last column says which. Separating again with the same model replaces the content and keeps the ids';
+'separates a track into 2 (vocals, accompaniment), 4 (vocals, drums, bass, other) or 5 (vocals, piano, drums, bass, other) stems and stores them; they are as long as the track and sum to it. Without a model it is the one of spotai.stems_model where that fits, else the best installed one for that number of stems, else classical; the last column says which. Separating again with the same model replaces the content and keeps the ids. Needs stems:write';
 
 CREATE FUNCTION spotai.remix(track_id uuid, gains jsonb)
 RETURNS uuid
@@ -14,7 +14,7 @@ LANGUAGE C VOLATILE STRICT
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_remix';
 COMMENT ON FUNCTION spotai.remix(uuid, jsonb) IS
-'mixes the newest stems of a track that have all named stems and returns the id of the new audio; gains are in dB per stem, null mutes, a stem that is not named stays as it is: {"vocals": null} is karaoke';
+'mixes the newest stems of a track that have all named stems and returns the id of the new audio; gains are in dB per stem, null mutes, a stem that is not named stays as it is: {"vocals": null} is karaoke. Needs stems:write';
 
 CREATE FUNCTION spotai.sdr(reference uuid, estimate uuid)
 RETURNS double precision

@@ -54,6 +54,7 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY', name);
     EXECUTE format('CREATE POLICY tenant_isolation ON %s USING (tenant_id = (SELECT spotai.current_tenant())) '
                    'WITH CHECK (tenant_id = (SELECT spotai.current_tenant()))', name);
+    CALL _spotai.permit_table(name::regclass);
     CALL _spotai.audit_guard(name::regclass);
     RETURN name::regclass;
 END
@@ -93,7 +94,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit';
 COMMENT ON FUNCTION spotai.audit(text, text, jsonb, uuid) IS
-'writes an entry to the audit log, in the caller''s transaction and in the name of whoever has logged in, and answers its id. With a subject, the person whom the detail is about, the detail is encrypted under that person''s key; action and object stay readable for ever, so they name nobody. Raises 22004 without an action or object, 22000 for an empty action, 54000 when they are longer than 255 and 8192 bytes, 42501 when the session belongs to no tenant';
+'writes an entry to the audit log, in the caller''s transaction and in the name of whoever has logged in, and answers its id. With a subject, the person whom the detail is about, the detail is encrypted under that person''s key; action and object stay readable for ever, so they name nobody. Raises 22004 without an action or object, 22000 for an empty action, 54000 when they are longer than 255 and 8192 bytes, 42501 when the session belongs to no tenant. Needs audit:write';
 
 CREATE FUNCTION _spotai.audit_event(action text, object text, detail jsonb DEFAULT '{}', subject uuid DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE COST 100
@@ -113,6 +114,7 @@ DECLARE
                                 (SELECT string_agg(quote_literal(x), ', ') FROM unnest(columns) x));
 BEGIN
     PERFORM _spotai.require_tables();
+    PERFORM _spotai.permitted('audit:write');
     IF relation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'no table was given';
     ELSIF kind NOT IN ('r', 'p') OR kind IS NULL THEN
@@ -146,11 +148,12 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION spotai.audit_enable(regclass, text[], text) IS
-'from now on writes every change of a table''s rows to the audit log, of all columns or of those given; the caller owns the table. With a subject_column, of type uuid, what is written of a row is encrypted under the key of the person whom it names; the primary key is not. Rows written to a partition by its own name need the partition to be enabled too. Raises 42809 for what is no table, 42703 for unknown columns, 22023 for tables of the log itself';
+'from now on writes every change of a table''s rows to the audit log, of all columns or of those given; the caller owns the table. With a subject_column, of type uuid, what is written of a row is encrypted under the key of the person whom it names; the primary key is not. Rows written to a partition by its own name need the partition to be enabled too. Raises 42809 for what is no table, 42703 for unknown columns, 22023 for tables of the log itself. Whoever has logged in needs audit:write';
 
 CREATE FUNCTION spotai.audit_disable(relation regclass) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+    PERFORM _spotai.permitted('audit:write');
     IF NOT _spotai.audit_drop_triggers(relation) THEN
         RETURN false;
     END IF;
@@ -159,7 +162,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION spotai.audit_disable(regclass) IS
-'ends what spotai.audit_enable() began, and writes that to the log too; false when the table was not enabled';
+'ends what spotai.audit_enable() began, and writes that to the log too; false when the table was not enabled. Whoever has logged in needs audit:write';
 
 CREATE FUNCTION _spotai.audit_drop_triggers(relation regclass) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS $$
@@ -192,7 +195,14 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_detail';
 COMMENT ON FUNCTION spotai.audit_detail(uuid) IS
-'detail of an entry, decrypted when it is about a person; null once that person''s key has been destroyed. Raises P0002 for an entry that is not known, 55000 without the key-encryption key that is needed';
+'detail of an entry, decrypted when it is about a person; null once that person''s key has been destroyed. Raises P0002 for an entry that is not known, 55000 without the key-encryption key that is needed. Whoever has logged in needs audit:read';
+
+CREATE FUNCTION _spotai.audit_detail(entry uuid) RETURNS jsonb
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_audit_detail_unasked';
+COMMENT ON FUNCTION _spotai.audit_detail(uuid) IS
+'as spotai.audit_detail(), without asking for a permission: for the export of a person''s data, which asks for its own. For the owner of the tables';
 
 CREATE FUNCTION _spotai.audit_forget(subject uuid) RETURNS integer
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000
@@ -206,7 +216,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_seal';
 COMMENT ON FUNCTION spotai.audit_seal() IS
-'gives every committed entry its position in the log, signs a checkpoint when there are new ones, and answers how many. The sealer of a preloaded server does it by itself. Raises 55000 when no key-encryption key is configured, 25001 in a transaction of another level than READ COMMITTED';
+'gives every committed entry its position in the log, signs a checkpoint when there are new ones, and answers how many. The sealer of a preloaded server does it by itself. Raises 55000 when no key-encryption key is configured, 25001 in a transaction of another level than READ COMMITTED. Whoever has logged in needs audit:write';
 
 CREATE FUNCTION spotai.audit_inclusion_proof(entry uuid, tree_size bigint DEFAULT NULL) RETURNS bytea[]
 LANGUAGE C STABLE PARALLEL SAFE COST 1000 SECURITY DEFINER
@@ -249,11 +259,11 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 1 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_verify';
 COMMENT ON FUNCTION spotai.audit_verify() IS
-'reads the whole log and says whether it is what was sealed: one row with ok when it is, otherwise a row for each finding with the first entry that it can be. Compares with what is in the database alone: spotai-verify and a checkpoint kept outside prove more';
+'reads the whole log and says whether it is what was sealed: one row with ok when it is, otherwise a row for each finding with the first entry that it can be. Compares with what is in the database alone: spotai-verify and a checkpoint kept outside prove more. Whoever has logged in needs audit:read';
 
 CREATE FUNCTION spotai.audit_export(from_size bigint, to_size bigint) RETURNS SETOF text
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 10000 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_audit_export';
 COMMENT ON FUNCTION spotai.audit_export(bigint, bigint) IS
-'the log from one size to another as JSON lines with a signed checkpoint at the end, for the program spotai-verify. Raises 22023 unless 0 <= from_size <= to_size <= size of the log, 25001 in a transaction that has sealed';
+'the log from one size to another as JSON lines with a signed checkpoint at the end, for the program spotai-verify. Raises 22023 unless 0 <= from_size <= to_size <= size of the log, 25001 in a transaction that has sealed. Whoever has logged in needs audit:read';

@@ -126,7 +126,7 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE COST 10000
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_as_table_owner';
 COMMENT ON FUNCTION _spotai.as_table_owner(regclass, text, uuid, uuid, uuid[], timestamptz, bigint) IS
-'runs a statement that answers one jsonb with the privileges of a table''s owner and no others, so that triggers and types of that owner gain nothing; $1 to $5 are the arguments from tenant on';
+'runs a statement that answers one jsonb with the privileges of a table''s owner and no others, so that triggers and types of that owner gain nothing; $1 to $5 are the arguments from tenant on. 42501 where the caller is no member of that owner, 40001 where the statement is not about that table: it has been replaced';
 
 CREATE FUNCTION _spotai.may_give_away(relation regclass) RETURNS boolean
 LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
@@ -520,7 +520,7 @@ CREATE FUNCTION _spotai.export_audit(of_tenant uuid, subject uuid) RETURNS jsonb
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(jsonb_agg(x.r ORDER BY x.r::text COLLATE "C"), '[]')
     FROM (SELECT jsonb_build_object('id', e.id, 'occurred_at', e.occurred_at, 'principal_id', e.principal_id, 'action', e.action,
-                                    'object', e.object, 'detail', spotai.audit_detail(e.id)) AS r
+                                    'object', e.object, 'detail', _spotai.audit_detail(e.id)) AS r
           FROM spotai.audit_entry e WHERE e.tenant_id = of_tenant AND e.subject_id = subject) x
 $$;
 COMMENT ON FUNCTION _spotai.export_audit(uuid, uuid) IS

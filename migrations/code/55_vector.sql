@@ -29,7 +29,7 @@ CREATE TYPE spotai.embedding (
     RECEIVE = spotai.embedding_recv,
     SEND = spotai.embedding_send,
     TYPMOD_IN = spotai.embedding_typmod_in,
-    STORAGE = external
+    STORAGE = 'external'
 );
 COMMENT ON TYPE spotai.embedding IS 'a vector of 1 to 16000 numbers of type real, as in ''[0.1, -2, 3e-4]''; embedding(n) holds those of n dimensions alone';
 
@@ -126,12 +126,12 @@ COMMENT ON FUNCTION spotai.embedding_hash(spotai.embedding) IS 'for DISTINCT, GR
 
 CREATE OPERATOR spotai.= (
     LEFTARG = spotai.embedding, RIGHTARG = spotai.embedding, FUNCTION = spotai.embedding_eq,
-    COMMUTATOR = OPERATOR(spotai.=), NEGATOR = OPERATOR(spotai.<>), RESTRICT = eqsel, JOIN = eqjoinsel, HASHES
+    COMMUTATOR = OPERATOR(spotai.=), NEGATOR = OPERATOR(spotai.<>), RESTRICT = pg_catalog.eqsel, JOIN = pg_catalog.eqjoinsel, HASHES
 );
 COMMENT ON OPERATOR spotai.= (spotai.embedding, spotai.embedding) IS 'equal';
 CREATE OPERATOR spotai.<> (
     LEFTARG = spotai.embedding, RIGHTARG = spotai.embedding, FUNCTION = spotai.embedding_ne,
-    COMMUTATOR = OPERATOR(spotai.<>), NEGATOR = OPERATOR(spotai.=), RESTRICT = neqsel, JOIN = neqjoinsel
+    COMMUTATOR = OPERATOR(spotai.<>), NEGATOR = OPERATOR(spotai.=), RESTRICT = pg_catalog.neqsel, JOIN = pg_catalog.neqjoinsel
 );
 COMMENT ON OPERATOR spotai.<> (spotai.embedding, spotai.embedding) IS 'not equal';
 CREATE OPERATOR FAMILY spotai.embedding_hash_ops USING hash;
@@ -171,12 +171,12 @@ COMMENT ON FUNCTION _spotai.embedding_avg(double precision[]) IS 'end of avg';
 
 CREATE AGGREGATE spotai.sum(spotai.embedding) (
     SFUNC = _spotai.embedding_add, STYPE = double precision[], INITCOND = '{0}',
-    COMBINEFUNC = _spotai.embedding_combine, FINALFUNC = _spotai.embedding_sum, PARALLEL = SAFE
+    COMBINEFUNC = _spotai.embedding_combine, FINALFUNC = _spotai.embedding_sum, PARALLEL = 'safe'
 );
 COMMENT ON AGGREGATE spotai.sum(spotai.embedding) IS 'sum by dimension, in double precision; null of no rows';
 CREATE AGGREGATE spotai.avg(spotai.embedding) (
     SFUNC = _spotai.embedding_add, STYPE = double precision[], INITCOND = '{0}',
-    COMBINEFUNC = _spotai.embedding_combine, FINALFUNC = _spotai.embedding_avg, PARALLEL = SAFE
+    COMBINEFUNC = _spotai.embedding_combine, FINALFUNC = _spotai.embedding_avg, PARALLEL = 'safe'
 );
 COMMENT ON AGGREGATE spotai.avg(spotai.embedding) IS 'mean by dimension, in double precision; null of no rows';
 

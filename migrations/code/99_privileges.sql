@@ -27,6 +27,8 @@ BEGIN
                               'subject_export', 'embedding', 'to_array', 'l2_distance', 'inner_product',
                               'negative_inner_product', 'cosine_distance', 'cosine_similarity', 'embedding_eq',
                               'embedding_ne', 'dims', 'l2_norm', 'normalize', 'subvector', 'sum', 'avg']),
+            -- policies call these in the name of whoever reads or writes
+            (everybody, ARRAY['_spotai.permitted', '_spotai.job_permitted']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
                            'create_api_key', 'revoke_api_key', 'begin_session', 'create_principal', 'deactivate_principal', 'create_role',
                            'grant_role', 'revoke_role', 'subject_erase', 'hold_place', 'hold_release', 'retention_set',

@@ -42,7 +42,11 @@ CREATE TABLE spotai.job (
 -- Each index below covers only the rows that one question is about, so that
 -- none grows with the finished jobs but the one that prunes them.  None holds
 -- progress, message, lease_until or updated_at, which change while a job runs.
-CREATE INDEX job_claim_idx ON spotai.job (priority DESC, run_at) WHERE state = 'queued';
+-- Jobs of one transaction have the same priority and run_at.  Entries that are
+-- merged into one can be marked dead only together, so each claim would walk
+-- over all that were claimed before.
+CREATE INDEX job_claim_idx ON spotai.job (priority DESC, run_at) WITH (deduplicate_items = 'off')
+    WHERE state = 'queued';
 CREATE INDEX job_deferred_idx ON spotai.job (run_at) WHERE state = 'queued' AND run_at > created_at;
 CREATE INDEX job_running_idx ON spotai.job (tenant_id, id) WHERE state = 'running';
 CREATE INDEX job_finished_idx ON spotai.job (finished_at) WHERE finished_at IS NOT NULL;

@@ -25,14 +25,18 @@ FROM pg_proc p
 JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'spotai'
 LEFT JOIN room r ON r.routine = p.proname
-WHERE p.pronamespace = 'spotai'::regnamespace;
+WHERE p.pronamespace = 'spotai'::regnamespace
+  -- how a type is read and written is the server's affair
+  AND NOT EXISTS (SELECT FROM pg_type t
+                  WHERE p.oid IN (t.typinput, t.typoutput, t.typreceive, t.typsend, t.typmodin, t.typmodout))
+  AND NOT EXISTS (SELECT FROM pg_amproc a WHERE a.amproc = p.oid);
 
 SELECT line FROM (
     SELECT place, 0 AS part, NULL AS name, NULL::oid AS oid, l.n, l.line
     FROM (SELECT DISTINCT place, room, about FROM routine) r,
          unnest(ARRAY['', format('## %s', room), '', about || '.', '', '| | |', '|---|---|']) WITH ORDINALITY l(line, n)
     UNION ALL
-    SELECT place, 1, name, oid, 1,
+    SELECT DISTINCT ON (place, name) place, 1, name, oid, 1::bigint,
            format('| [`%s`](#spotai%s) | %s |', name, name, replace(split_part(comment, ';', 1), '|', '\|'))
     FROM routine
     UNION ALL

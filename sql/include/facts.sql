@@ -36,8 +36,8 @@ CREATE FUNCTION pg_temp.code_facts() RETURNS TABLE (fact text) LANGUAGE sql AS $
     FROM member JOIN pg_type t ON t.oid = objid JOIN pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE classid = 'pg_type'::regclass
     UNION ALL
-    SELECT format('operator %s: %s', identity, (to_jsonb(o) - 'oid' - 'oprcom' - 'oprnegate' - 'oprowner')
-                  || jsonb_build_object('oprcom', o.oprcom::regoperator, 'oprnegate', o.oprnegate::regoperator))
+    SELECT format('operator %s: %s', identity, (to_jsonb(o) - '{oid,oprcom,oprnegate,oprowner,oprnamespace,oprleft,oprright,oprresult}'::text[])
+                  || jsonb_build_object('oprresult', o.oprresult::regtype, 'oprcom', o.oprcom::regoperator, 'oprnegate', o.oprnegate::regoperator))
     FROM member JOIN pg_operator o ON o.oid = objid WHERE classid = 'pg_operator'::regclass
     UNION ALL
     SELECT format('cast %s: %s %s %s', identity, c.castfunc::regprocedure, c.castcontext, c.castmethod)

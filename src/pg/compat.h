@@ -56,6 +56,21 @@
 	ExecInsertIndexTuples(info, slot, estate, false, false, NULL, NIL)
 #endif
 
+/*
+ * Where a statement has a table's CHECK constraints, ready to be evaluated.  18
+ * gave it another name, and has constraints that are not enforced and columns
+ * that constraints see as expressions.
+ */
+#if PG_VERSION_NUM >= 180000
+#define sp_check_states                    ri_CheckConstraintExprs
+#define sp_checks_can_be_kept(constraints) (!(constraints)->has_generated_virtual)
+#define sp_check_is_enforced(check)        ((check)->ccenforced)
+#else
+#define sp_check_states                    ri_ConstraintExprs
+#define sp_checks_can_be_kept(constraints) true
+#define sp_check_is_enforced(check)        true
+#endif
+
 /* pg_attribute_noreturn() went in 18, and what replaced it stands elsewhere. */
 #define SP_NORETURN __attribute__((noreturn))
 

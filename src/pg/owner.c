@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "miscadmin.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -34,6 +35,14 @@ sp_pg_owner_of(const char *table)
 	return owner;
 }
 
+/* GUC_ACTION_SAVE is allowed while a parallel query runs, whose leader asks policies. */
+static void
+set_safely(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+	                         false);
+}
+
 SpOwner
 sp_pg_become_owner(const char *table)
 {
@@ -45,13 +54,19 @@ sp_pg_become_owner(const char *table)
 		                errmsg("the tables of spotai are not there, or older than the extension"),
 		                errhint("CALL spotai.migrate();")));
 	GetUserIdAndSecContext(&before.user, &before.context);
-	SetUserIdAndSecContext(owner,
-	                       before.context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	/* nor may a trigger of theirs leave anything behind that runs with another's rights */
+	SetUserIdAndSecContext(owner, before.context | SECURITY_LOCAL_USERID_CHANGE |
+	                                  SECURITY_RESTRICTED_OPERATION | SECURITY_NOFORCE_RLS);
+	before.settings = NewGUCNestLevel();
+	set_safely("search_path", "pg_catalog, pg_temp");
+	/* "off" would turn what the owner may not see into an error of the session's query */
+	set_safely("row_security", "on");
 	return before;
 }
 
 void
 sp_pg_resign(const SpOwner *before)
 {
+	AtEOXact_GUC(false, before->settings);
 	SetUserIdAndSecContext(before->user, before->context);
 }

@@ -18,8 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "core/audio/decode.h"
 #include "core/audio/encode.h"
 #include "core/audio/measure.h"
@@ -35,15 +35,6 @@ typedef struct Piece
 	int channels;
 	int rate_hz;
 } Piece;
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
-}
 
 static void
 die(const char *what, const SpFault *fault)

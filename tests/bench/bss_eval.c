@@ -16,8 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
+#include "clock.h"
 #include "core/stems/bss_eval.h"
 #include "host.h"
 
@@ -25,15 +25,6 @@
 #define CHANNELS 2
 #define RATE     44100
 #define BLOCK    4096
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
-}
 
 /* Low-passed noise for references; estimates bleed into each other and add noise. */
 static void

@@ -25,8 +25,8 @@
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "core/crypto/base64.h"
 #include "core/jose/claims.h"
 #include "core/jose/signature.h"
@@ -68,15 +68,6 @@ require(bool ok, const char *what)
 		return;
 	fprintf(stderr, "%s failed\n", what);
 	exit(1);
-}
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
 /* --- OpenSSL alone ------------------------------------------------------------- */

@@ -18,8 +18,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "core/merkle/verifier.h"
 #include "host.h"
 
@@ -43,15 +43,6 @@ must(SpStatus st, const char *what)
 		return;
 	fprintf(stderr, "%s: status %d\n", what, st);
 	exit(1);
-}
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
 static uint64_t

@@ -9,8 +9,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "core/nn/nn.h"
 #include "core/sp_pool.h"
 #include "host.h"
@@ -34,15 +34,6 @@ must(SpStatus st, const char *what)
 		return;
 	fprintf(stderr, "neural_network: %s answers status %d\n", what, (int) st);
 	exit(1);
-}
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
 static int

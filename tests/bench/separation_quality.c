@@ -20,9 +20,9 @@
 #include <math.h>
 #include <stdio.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "bench/separation_methods.h"
+#include "clock.h"
 
 /* The bars of classical: means over the three sets; drums, bass and other on music_delta. */
 static const double classical_bars[PARTS] = {4.5, 7.0, 3.0, 1.0, -INFINITY};
@@ -41,15 +41,6 @@ typedef struct Score
 	double sum[SETS][PARTS];
 	int clips[SETS];
 } Score;
-
-static double
-cpu_seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
-}
 
 static double
 peak_mib(void)

@@ -22,10 +22,11 @@ OUR_SCHEMAS = {"spotai", "_spotai"}
 # PS005 is a warning of pgspot's: a function without a search_path of its own.
 # Each that may be so, and why.  An entry that is not needed is a violation.
 MAY_LACK_PATH = {
-    "spotai.version": "C; looks up no name",
     "spotai.current_tenant": "C; asked for each query, sets the path itself before it looks up anything (identity/owner.c)",
     "spotai.current_principal": "C; as spotai.current_tenant()",
     "spotai.has_permission": "C; as spotai.current_tenant()",
+    "_spotai.permitted": "C; as spotai.current_tenant()",
+    "_spotai.job_permitted": "C; as spotai.current_tenant(); asked for each row",
     "_spotai.audit_rows": "C; a trigger, where SET costs a tenth of a small INSERT; looks up tables by oid, and its SQL (keys/keys.c) is qualified",
     "spotai.run_jobs": "C; a procedure with a SET clause cannot commit; sets the path itself (job/runner.c)",
 }
@@ -207,6 +208,14 @@ def path_of(options):
     return [a["A_Const"]["sval"]["sval"] if isinstance(a["A_Const"]["sval"], dict) else a["A_Const"]["sval"] for a in args]
 
 
+def language_of(options):
+    return options["language"]["String"]["sval"].lower()
+
+
+def volatility_of(options):
+    return options.get("volatility", {}).get("String", {}).get("sval")
+
+
 def check_path(where, name, options):
     path = path_of(options)
     definer = "security" in options
@@ -216,6 +225,9 @@ def check_path(where, name, options):
         say(where, "PS004", f"search_path is {', '.join(path)} and not {', '.join(SAFE_PATH)}")
     elif path is None and name in MAY_LACK_PATH and not definer:
         used_exceptions.add(name)
+    elif path is None and language_of(options) == "c" and volatility_of(options) == "immutable":
+        # computes from its arguments alone, and SET would cost more than it does
+        pass
     elif path is None:
         say(where, "PS005", "function without a search_path")
     return path == SAFE_PATH
@@ -228,7 +240,7 @@ def check_function(function, statement):
     if "." not in name or name.split(".")[0] not in OUR_SCHEMAS:
         say(where, "PS017", "is made in no schema of ours")
     safe = check_path(where, name, options)
-    language = options["language"]["String"]["sval"].lower()
+    language = language_of(options)
     if language == "sql":
         body = options.get("as", {}).get("List", {}).get("items", [{}])[0].get("String", {}).get("sval", "")
         check_sql(where, body, safe)

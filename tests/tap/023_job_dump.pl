@@ -31,7 +31,7 @@ $new->safe_psql('postgres', 'CREATE DATABASE music');
 command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $new->connstr('music') ], 'restore');
 is($new->safe_psql('music', $facts), $before, 'all jobs are there');
 is($new->safe_psql('music', 'SELECT name, cron FROM spotai.schedule'), 'daily|@daily', 'and the schedules');
-is($new->safe_psql('music', q(SELECT count(*) FROM pg_policies WHERE tablename IN ('job', 'schedule'))), '8', 'and the policies');
+is($new->safe_psql('music', q(SELECT count(*) FROM pg_policies WHERE tablename IN ('job', 'schedule'))), '14', 'and the policies');
 $new->safe_psql('music', "UPDATE spotai.job SET args = '{\"seconds\": 0.2}' WHERE id = '$long'");
 $new->safe_psql('postgres', "ALTER SYSTEM SET spotai.database = 'music'");
 $new->reload;

@@ -14,13 +14,14 @@ use PostgreSQL::Test::Utils;
 use SpotaiNode;
 use Test::More;
 
-my $node = plain_node('strangers');
+my $node = plain_node('strangers', "spotai.key_command = 'echo 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'\n");
 install_spotai($node);
 my $ann = $node->safe_psql('postgres', "SELECT spotai.create_principal('Ann of the default tenant')");
+$node->safe_psql('postgres', "SELECT spotai.secret_put('mail', 'correct horse'), spotai.consent_give('$ann', 'training', 'v1')");
 
-# What a stranger can get hold of: a row of the tenant, and a person's data.
+# What a stranger can get hold of: a row of the tenant, a person's data and consent, a secret.
 $node->safe_psql('postgres', "
-CREATE ROLE stranger LOGIN IN ROLE spotai_user;
+CREATE ROLE stranger LOGIN IN ROLE spotai_user, spotai_secret_reader;
 CREATE SCHEMA stranger AUTHORIZATION stranger;
 SET SESSION AUTHORIZATION stranger;
 CREATE TABLE stranger.loot (place text, found text);
@@ -30,9 +31,16 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
     RETURN NULL;
 END \$\$;
+CREATE FUNCTION stranger.secret() RETURNS text LANGUAGE plpgsql AS \$\$
+BEGIN
+    RETURN spotai.secret_get('mail');
+EXCEPTION WHEN OTHERS THEN
+    RETURN NULL;
+END \$\$;
 CREATE FUNCTION stranger.take(place text) RETURNS void LANGUAGE sql AS \$\$
     INSERT INTO stranger.loot
-    SELECT place, found FROM (VALUES (spotai.current_tenant()::text), ((SELECT name FROM spotai.tenant LIMIT 1)), (stranger.person())) f (found)
+    SELECT place, found FROM (VALUES (spotai.current_tenant()::text), ((SELECT name FROM spotai.tenant LIMIT 1)), (stranger.person()),
+        (stranger.secret()), ((SELECT 'agreed' WHERE spotai.has_consent('$ann', 'training')))) f (found)
     WHERE found IS NOT NULL
     UNION ALL SELECT place, 'ran'
 \$\$;

@@ -9,22 +9,7 @@
 #include <string.h>
 
 #include "core/dsp/stft.h"
-
-static void *
-host_alloc(void *host, size_t size)
-{
-	(void) host;
-	return malloc(size);
-}
-
-static void
-host_release(void *host, void *p)
-{
-	(void) host;
-	free(p);
-}
-
-static const SpEnv twin_env = {host_alloc, host_release, NULL, NULL};
+#include "host.h"
 
 void *
 twin_alloc(size_t n, size_t size)
@@ -44,7 +29,7 @@ new_stft(size_t fft_size)
 {
 	SpStft *stft;
 
-	if (sp_stft_new(&twin_env, fft_size, &stft) != SP_OK)
+	if (sp_stft_new(&env, fft_size, &stft) != SP_OK)
 		abort();
 	return stft;
 }
@@ -58,7 +43,7 @@ twin_spectrogram(const float *in, size_t count, size_t step, size_t fft_size)
 	size_t stride = sp_stft_stride(stft);
 	TwinSpectrogram s = {fft_size, sp_stft_bins(stft), (count + pad) / hop + 1, NULL, NULL};
 	float *padded = twin_alloc(s.frames * hop + fft_size, sizeof(float));
-	float *spectrum = sp_alloc(&twin_env, 2 * stride, sizeof(float));
+	float *spectrum = sp_alloc(&env, 2 * stride, sizeof(float));
 
 	s.at = twin_alloc(s.frames * s.bins, sizeof(*s.at));
 	s.magnitude = twin_alloc(s.frames * s.bins, sizeof(*s.magnitude));
@@ -74,7 +59,7 @@ twin_spectrogram(const float *in, size_t count, size_t step, size_t fft_size)
 		}
 	}
 	free(padded);
-	sp_free(&twin_env, spectrum);
+	sp_free(&env, spectrum);
 	sp_stft_free(stft);
 	return s;
 }
@@ -94,7 +79,7 @@ twin_resynthesise(const TwinSpectrogram *s, const float *mask, float *out, size_
 	SpStft *stft = new_stft(s->fft_size);
 	size_t stride = sp_stft_stride(stft);
 	float *padded = twin_alloc(s->frames * hop + s->fft_size, sizeof(float));
-	float *spectrum = sp_alloc(&twin_env, 2 * stride, sizeof(float));
+	float *spectrum = sp_alloc(&env, 2 * stride, sizeof(float));
 
 	for (size_t t = 0; t < s->frames; t++)
 	{
@@ -111,6 +96,6 @@ twin_resynthesise(const TwinSpectrogram *s, const float *mask, float *out, size_
 	for (size_t i = 0; i < count; i++)
 		out[i * step] = padded[s->fft_size - hop + i];
 	free(padded);
-	sp_free(&twin_env, spectrum);
+	sp_free(&env, spectrum);
 	sp_stft_free(stft);
 }

@@ -5,9 +5,8 @@
  *
  * SPDX-License-Identifier: PostgreSQL
  */
+#include "clock.h"
 #include "neural_check.h"
-
-#include <time.h>
 
 /* What a host that counts has given away. */
 typedef struct Ledger
@@ -27,15 +26,6 @@ typedef struct Ledger
 
 /* Before each block: its size, and as many bytes as keep alignment. */
 #define PREFIX 64
-
-static double
-now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
-}
 
 static void *
 ledger_alloc(void *host, size_t size)
@@ -75,7 +65,7 @@ ledger_should_stop(void *host)
 {
 	const Ledger *l = host;
 
-	return l->stop_at > 0 && now_s() >= l->stop_at;
+	return l->stop_at > 0 && now() >= l->stop_at;
 }
 
 static SpEnv
@@ -110,14 +100,14 @@ stop_after(const SpEnv *env, Ledger *l, const SpModel *model, const SpNeuralConf
 	SpStatus st;
 
 	CHECK(sp_neural_new(env, model, cfg, &s) == SP_OK);
-	asked = l->stop_at = now_s() + after;
+	asked = l->stop_at = now() + after;
 	st = sp_separator_push(s, mix, frames);
 	if (st == SP_OK)
 		st = sp_separator_finish(s);
 	CHECK(st == SP_ERR_CANCELED || st == SP_OK);
 	if (st == SP_ERR_CANCELED)
 	{
-		late = now_s() - asked;
+		late = now() - asked;
 		/* and so from now on, even if nobody asks any more */
 		l->stop_at = 0;
 		CHECK(sp_separator_push(s, mix, 1) == SP_ERR_CANCELED);
@@ -155,7 +145,7 @@ test_cancel(bool wiener)
 	Ledger ledger;
 	SpEnv env = ledger_env(&ledger);
 	SpModel *model = neural_model(&env, &shape, neural_filters);
-	double whole = now_s(), late[MOMENTS], typical;
+	double whole = now(), late[MOMENTS], typical;
 	float *before, *after;
 	int canceled = 0;
 	long blocks = ledger.blocks;
@@ -163,7 +153,7 @@ test_cancel(bool wiener)
 	cfg.wiener = wiener;
 	before = neural_stems(model, &cfg, mix, frames / 2, 0);
 	CHECK(stop_after(&env, &ledger, model, &cfg, mix, frames, 1e9) < 0);
-	whole = now_s() - whole;
+	whole = now() - whole;
 	for (int i = 0; i < MOMENTS; i++)
 	{
 		late[canceled] =

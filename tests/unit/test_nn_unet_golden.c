@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: PostgreSQL
  */
-#include "check.h"
+#include "net_check.h"
 
 #include <time.h>
 
@@ -40,16 +40,6 @@ typedef struct Walk
 	SpNn *nn;
 	float *skips[SP_UNET_DEPTH];
 } Walk;
-
-static float *
-floats(size_t n)
-{
-	float *p = malloc(n * sizeof(float));
-
-	if (p == NULL)
-		abort();
-	return p;
-}
 
 static void
 compare(const GoldenFile *g, const char *prefix, const char *layer, const float *got,
@@ -93,7 +83,7 @@ weights_of(const SpleeterSource *m, const char *layer, int number, const char *p
 	at = sp_tensor_find(&m->source, name);
 	if (at < 0)
 		abort();
-	out = floats((size_t) m->tensors[at].elements);
+	out = make_floats((size_t) m->tensors[at].elements);
 	CHECK(m->source.read(m->source.self, (size_t) at, out, NULL) == SP_OK);
 	return out;
 }
@@ -106,7 +96,7 @@ norm_of(const Walk *w, int number, int channels, SpActivation act, bool act_firs
 	float *beta = weights_of(w->model, "batch_normalization", number, "beta");
 	float *mean = weights_of(w->model, "batch_normalization", number, "moving_mean");
 	float *variance = weights_of(w->model, "batch_normalization", number, "moving_variance");
-	float *affine = floats(2 * (size_t) channels);
+	float *affine = make_floats(2 * (size_t) channels);
 
 	sp_fold_norm(affine, affine + channels, gamma, beta, mean, variance, 1e-3f, (size_t) channels);
 	free(gamma);
@@ -121,8 +111,8 @@ convolve(const Walk *w, int number, const SpConvShape *shape, const float *in)
 {
 	float *kernel = weights_of(w->model, "conv2d", number, "kernel");
 	float *bias = weights_of(w->model, "conv2d", number, "bias");
-	float *out = floats((size_t) shape->out_height * (size_t) shape->out_width *
-	                    (size_t) shape->out_channels);
+	float *out = make_floats((size_t) shape->out_height * (size_t) shape->out_width *
+	                         (size_t) shape->out_channels);
 	SpLayer *layer = NULL;
 
 	CHECK(sp_conv_new(w->nn, shape, kernel, SP_KERNEL_HWIO, bias, &layer) == SP_OK);
@@ -153,7 +143,7 @@ down(Walk *w, int level, float *in)
 	                     false};
 	size_t pixels = (size_t) shape.out_height * (size_t) shape.out_width;
 	size_t channels = (size_t) filters[level];
-	float *out = floats(pixels * channels);
+	float *out = make_floats(pixels * channels);
 	SpPixels to = {SP_PRECISION_F32, out, channels, 0};
 	SpPointwise op = norm_of(w, level, filters[level], w->encoder, false);
 	char name[16];
@@ -174,7 +164,7 @@ down(Walk *w, int level, float *in)
 static float *
 join_skip(const Walk *w, int level, const float *up, size_t pixels, size_t channels)
 {
-	float *out = floats(2 * pixels * channels);
+	float *out = make_floats(2 * pixels * channels);
 	SpPointwise copy = {0};
 	SpPixels left = {SP_PRECISION_F32, out, 2 * channels, 0};
 	SpPixels right = {SP_PRECISION_F32, out, 2 * channels, channels};
@@ -198,7 +188,7 @@ up(const Walk *w, int level, float *in)
 	                       false};
 	size_t pixels = (size_t) shape.in_height * (size_t) shape.in_width;
 	size_t channels = (size_t) shape.out_channels;
-	float *planes = floats(4 * pixels * channels), *out = floats(4 * pixels * channels);
+	float *planes = make_floats(4 * pixels * channels), *out = make_floats(4 * pixels * channels);
 	float *kernel = weights_of(w->model, "conv2d_transpose", level, "kernel");
 	float *bias = weights_of(w->model, "conv2d_transpose", level, "bias");
 	SpPointwise op = norm_of(w, 6 + level, shape.out_channels, w->decoder, true);
@@ -224,7 +214,7 @@ up(const Walk *w, int level, float *in)
 static float *
 interleave(const float *mix)
 {
-	float *out = floats(2 * PIXELS);
+	float *out = make_floats(2 * PIXELS);
 
 	for (size_t i = 0; i < PIXELS; i++)
 	{
@@ -239,7 +229,7 @@ static void
 check_logits(const Walk *w, const float *in)
 {
 	SpConvShape shape = {FRAMES, BINS, 1, FRAMES, BINS, 2, 4, 4, 1, 2, 3, 3, false};
-	float *pairs = convolve(w, 6, &shape, in), *planar = floats(2 * PIXELS);
+	float *pairs = convolve(w, 6, &shape, in), *planar = make_floats(2 * PIXELS);
 
 	for (size_t i = 0; i < 2 * PIXELS; i++)
 		planar[i % 2 * PIXELS + i / 2] = pairs[i];
@@ -303,7 +293,7 @@ estimate(const SpleeterSource *model, SpPrecision precision, const float *mix, S
 	CHECK(arch->load(nn, &model->source, spec, &net, NULL) == SP_OK);
 	if (net == NULL)
 		exit(check_report());
-	out = floats((size_t) spec->stems * 2 * PIXELS);
+	out = make_floats((size_t) spec->stems * 2 * PIXELS);
 	for (int s = 0; s < spec->stems; s++)
 		CHECK(arch->estimate(net, 0, s, mix, out + (size_t) s * 2 * PIXELS, NULL) == SP_OK);
 	arch->unload(net);
@@ -365,22 +355,6 @@ check_stems(const GoldenFile *g, const char *model_name, const SpModelSpec *spec
 	}
 }
 
-/* 10 log10 of the energy of want over that of the difference. */
-static double
-sdr(const float *want, const float *got, size_t n)
-{
-	double energy = 0, error = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		double d = (double) got[i] - want[i];
-
-		energy += (double) want[i] * want[i];
-		error += d * d;
-	}
-	return 10 * log10(energy / error);
-}
-
 /* bf16 has 8 bits, so a rounding is 2^-8 at most, about 56 dB; two dozen of them lose some more. */
 static void
 check_bf16(const char *model_name, const SpleeterSource *model, const float *mix, const float *f32,
@@ -398,7 +372,7 @@ check_bf16(const char *model_name, const SpleeterSource *model, const float *mix
 
 		if (spec->mask == SP_MASK_SOFTMAX)
 			multiply(stems[s], mix);
-		db = sdr(f32 + (size_t) s * 2 * PIXELS, stems[s], 2 * PIXELS);
+		db = signal_to_error_db(f32 + (size_t) s * 2 * PIXELS, stems[s], 2 * PIXELS);
 		printf("# %s/%s: bf16 is %.1f dB from f32\n", model_name, spec->names[s], db);
 		CHECK(db >= 35);
 	}
@@ -435,7 +409,7 @@ int
 main(void)
 {
 	GoldenFile g;
-	float *mix = floats(2 * PIXELS);
+	float *mix = make_floats(2 * PIXELS);
 
 	CHECK(golden_open("tests/golden/unet.golden", &g));
 	golden_patch(FRAMES, BINS, mix);

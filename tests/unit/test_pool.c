@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: PostgreSQL
  */
 #include "check.h"
+#include "clock.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -38,15 +39,6 @@ static void
 enter(void)
 {
 	atomic_fetch_add(&entered, 1);
-}
-
-static double
-now_s(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec + 1e-9 * (double) t.tv_nsec;
 }
 
 static void
@@ -176,7 +168,7 @@ host_should_stop(void *arg)
 	Host *host = arg;
 
 	host->strangers += !pthread_equal(pthread_self(), host->owner);
-	return now_s() >= host->until;
+	return now() >= host->until;
 }
 
 static void
@@ -189,10 +181,10 @@ check_cancel(int threads)
 	double late;
 
 	CHECK(sp_pool_new(&env, threads, NULL, &pool) == SP_OK);
-	host.until = now_s() + 0.06;
+	host.until = now() + 0.06;
 	sp_pool_start(pool, hold, &board, TASKS);
 	CHECK(sp_pool_wait(pool) == SP_ERR_CANCELED);
-	late = now_s() - host.until;
+	late = now() - host.until;
 	CHECK(late >= 0 && late < 0.1);
 	CHECK(board.started == board.finished && board.started <= threads);
 	CHECK(host.strangers == 0);
@@ -221,9 +213,9 @@ check_free_while_running(int threads)
 	sp_pool_start(pool, hold, &board, TASKS);
 	while (atomic_load(&board.started) < threads)
 		sleep_ms(1);
-	start = now_s();
+	start = now();
 	sp_pool_free(pool);
-	CHECK(now_s() - start < 0.1);
+	CHECK(now() - start < 0.1);
 	CHECK(board.started == threads && board.finished == threads);
 	/* and before any has begun */
 	CHECK(sp_pool_new(&check_env, threads, NULL, &pool) == SP_OK);

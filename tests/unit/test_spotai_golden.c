@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: PostgreSQL
  */
-#include "check.h"
+#include "net_check.h"
 
 #include "golden_read.h"
 #include "spotai_source.h"
@@ -16,16 +16,6 @@
 /* Transforms that are as short as 32 bands need them. */
 static const SpModelSpec tiny_spec = {
 	.sample_rate_hz = 8000, .frames = 16, .bands = {3, {16, 8, 8}, {1, 2, 28}}};
-
-static float *
-make_floats(size_t n)
-{
-	float *x = calloc(n, sizeof(float));
-
-	if (x == NULL)
-		abort();
-	return x;
-}
 
 /* --- against PyTorch ---------------------------------------------------------- */
 
@@ -452,25 +442,9 @@ test_no_memory(SpPrecision precision)
 {
 	SpotaiSource *s = spotai_source(&spotai_tiny);
 	SpModelSpec spec = tiny_spec;
-	SpStatus st = SP_ERR_NO_MEMORY;
-	long allocs;
 
 	CHECK(sp_arch_spotai.resolve(&s->source, &spec, NULL) == SP_OK);
-	for (allocs = 0; allocs < 1000 && st != SP_OK; allocs++)
-	{
-		SpNn *nn = NULL;
-		SpNet *net = NULL;
-
-		check_allocs_left = allocs;
-		st = sp_nn_new(&check_env, precision, 2, &nn);
-		if (st == SP_OK)
-			st = sp_arch_spotai.load(nn, &s->source, &spec, &net, NULL);
-		check_allocs_left = -1;
-		CHECK(st == SP_OK || (st == SP_ERR_NO_MEMORY && net == NULL));
-		sp_arch_spotai.unload(net);
-		sp_nn_free(nn);
-	}
-	CHECK(st == SP_OK && allocs > 50);
+	check_no_memory(&sp_arch_spotai, &s->source, &spec, precision);
 	check_polls_left = 0;
 	{
 		SpNn *nn = NULL;

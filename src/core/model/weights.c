@@ -175,6 +175,20 @@ is_folder(const char *path)
 	return fd >= 0;
 }
 
+/* The end of opening: errno is still that of the failure. */
+static SpStatus
+hand_over(SpWeights *w, SpStatus st, SpWeights **out)
+{
+	int error = errno;
+
+	if (st == SP_OK)
+		*out = w;
+	else
+		sp_weights_free(w);
+	errno = error;
+	return st;
+}
+
 SpStatus
 sp_weights_open_path(const SpEnv *env, const char *path, const SpWeightsLimits *limits,
                      SpWeights **out, SpFault *fault)
@@ -194,16 +208,7 @@ sp_weights_open_path(const SpEnv *env, const char *path, const SpWeightsLimits *
 		if (st == SP_OK)
 			st = read_file(w, fault);
 	}
-	if (st == SP_OK)
-		*out = w;
-	else
-	{
-		int error = errno;
-
-		sp_weights_free(w);
-		errno = error;
-	}
-	return st;
+	return hand_over(w, st, out);
 }
 
 SpStatus
@@ -218,14 +223,5 @@ sp_weights_open_spool(const SpEnv *env, SpSpool *spool, const SpWeightsLimits *l
 		return st;
 	w->file = spool;
 	st = read_file(w, fault);
-	if (st == SP_OK)
-		*out = w;
-	else
-	{
-		int error = errno;
-
-		sp_weights_free(w);
-		errno = error;
-	}
-	return st;
+	return hand_over(w, st, out);
 }

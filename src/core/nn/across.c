@@ -12,6 +12,7 @@
 
 #include <string.h>
 
+#include "core/nn/pointwise.h"
 #include "core/nn/vmath.h"
 #include "core/sp_simd.h"
 
@@ -120,20 +121,6 @@ multiply(float *restrict out, const float *restrict weights, const float *restri
 	}
 }
 
-SP_INLINE void
-activate_as(SpActivation act, bool ignored, float *restrict x, size_t n)
-{
-	(void) ignored;
-	for (size_t i = 0; i < n; i++)
-		x[i] = sp_activate(act, x[i]);
-}
-
-SP_CLONES static void
-activate(SpActivation act, float *restrict x, size_t n)
-{
-	SP_POINT_SWITCH(act, false, activate_as, x, n);
-}
-
 /* `lanes` channels of `width` pixels, the rest of LANES zeros. */
 SP_CLONES static void
 load_rounded(float *restrict x, const uint16_t *restrict image, size_t width, size_t channels,
@@ -191,7 +178,7 @@ sp_across_run(const SpAcross *across, float *room, void *image, size_t height, s
 			else
 				load_floats(x, (float *) image + at, width, channels, lanes);
 			multiply(middle, across->inwards, across->in_bias, x, whole_rows(narrow), width);
-			activate(across->act, middle, narrow * LANES);
+			sp_activate_all(across->act, middle, narrow * LANES);
 			multiply(y, across->outwards, across->out_bias, middle, whole_rows(width), narrow);
 			if (rounded)
 				store_rounded((uint16_t *) image + at, y, x, width, channels, lanes);

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/nn/pointwise.h"
 #include "core/nn/vmath.h"
 #include "core/sp_simd.h"
 
@@ -113,20 +114,6 @@ scale(float *restrict x, size_t pixels, size_t channels, const float *restrict f
 			x[p * channels + c] = x[p * channels + c] * factors[p] * gamma[c] + beta[c];
 }
 
-SP_INLINE void
-activate_as(SpActivation act, bool ignored, float *restrict x, size_t n)
-{
-	(void) ignored;
-	for (size_t i = 0; i < n; i++)
-		x[i] = sp_activate(act, x[i]);
-}
-
-SP_CLONES static void
-activate(SpActivation act, float *restrict x, size_t n)
-{
-	SP_POINT_SWITCH(act, false, activate_as, x, n);
-}
-
 static void
 normalise(const SpNorm *norm, float *x, size_t pixels)
 {
@@ -138,7 +125,7 @@ normalise(const SpNorm *norm, float *x, size_t pixels)
 		scale(x, pixels, norm->channels, factors, norm->gamma, norm->beta);
 	}
 	if (norm->act != SP_ACT_NONE)
-		activate(norm->act, x, pixels * norm->channels);
+		sp_activate_all(norm->act, x, pixels * norm->channels);
 }
 
 static void

@@ -216,6 +216,20 @@ sp_fold_norm(float *scale, float *shift, const float *gamma, const float *beta, 
 	}
 }
 
+SP_INLINE void
+activate(SpActivation act, bool ignored, float *restrict x, size_t n)
+{
+	(void) ignored;
+	for (size_t i = 0; i < n; i++)
+		x[i] = sp_activate(act, x[i]);
+}
+
+SP_CLONES void
+sp_activate_all(SpActivation act, float *restrict x, size_t n)
+{
+	SP_POINT_SWITCH(act, false, activate, x, n);
+}
+
 SP_CLONES void
 sp_softmax(float *const *stems, size_t count, size_t n)
 {

@@ -37,6 +37,9 @@ typedef struct SpPixels
 void sp_pointwise_run(const SpPointwise *op, const void *in, size_t pixels, size_t channels,
                       const SpPixels *out);
 
+/* x[n] = act(x[n]) */
+void sp_activate_all(SpActivation act, float *x, size_t n);
+
 /*
  * The four planes of sp_deconv_run, [2][2][height][width][channels], become
  * one image of twice the height and width.

@@ -53,11 +53,11 @@ sp_mask_soft(float *restrict mask, const float *const *estimates, size_t stems, 
 		mask[i] = own[i] / mask[i];
 }
 
-/* Sums that the average is made of; side by side, so that they vectorise. */
+/* Sums side by side, so that they vectorise. */
 #define SUMS 16
 
-SP_CLONES static float
-average(const float *mask, size_t bins)
+SP_CLONES float
+sp_mask_sum(const float *mask, size_t bins)
 {
 	float sums[SUMS] = {0}, sum = 0.0f;
 	size_t whole = bins / SUMS * SUMS;
@@ -69,13 +69,13 @@ average(const float *mask, size_t bins)
 		sums[0] += mask[i];
 	for (size_t k = 0; k < SUMS; k++)
 		sum += sums[k];
-	return sum / (float) bins;
+	return sum;
 }
 
 void
 sp_mask_extend(float *mask, size_t bins, size_t all, SpMaskExtension how)
 {
-	float fill = how == SP_EXTEND_AVERAGE ? average(mask, bins) : 0.0f;
+	float fill = how == SP_EXTEND_AVERAGE ? sp_mask_sum(mask, bins) / (float) bins : 0.0f;
 
 	for (size_t i = bins; i < all; i++)
 		mask[i] = fill;

@@ -28,6 +28,9 @@ void sp_mask_ratio(float *mask, const float *const *estimates, size_t stems, siz
 void sp_mask_soft(float *mask, const float *const *estimates, size_t stems, size_t index,
                   size_t bins);
 
+/* The sum of mask[bins], or of another row of floats. */
+float sp_mask_sum(const float *mask, size_t bins);
+
 /* Fills mask[bins .. all - 1]. */
 void sp_mask_extend(float *mask, size_t bins, size_t all, SpMaskExtension how);
 

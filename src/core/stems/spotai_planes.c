@@ -12,6 +12,7 @@
 #include "core/nn/pointwise.h"
 #include "core/nn/vmath.h"
 #include "core/sp_simd.h"
+#include "core/stems/masks.h"
 
 #define HEARD    SP_SPOTAI_HEARD
 #define STEMS    SP_SPOTAI_STEMS
@@ -197,25 +198,6 @@ row_of(const SpPlanes *p, const float *rows, size_t count, size_t frame)
 	return frame < count ? rows + frame * SP_SPOTAI_ROW * p->bands : p->silence;
 }
 
-/* Sums side by side, so that they vectorise. */
-#define SUMS 16
-
-SP_CLONES static float
-add_up(const float *x, size_t n)
-{
-	float sums[SUMS] = {0}, sum = 0.0f;
-	size_t whole = n / SUMS * SUMS;
-
-	for (size_t i = 0; i < whole; i += SUMS)
-		for (size_t k = 0; k < SUMS; k++)
-			sums[k] += x[i + k];
-	for (size_t i = whole; i < n; i++)
-		sums[0] += x[i];
-	for (size_t k = 0; k < SUMS; k++)
-		sum += sums[k];
-	return sum;
-}
-
 /* What brings the mean of left and right to 1. */
 static float
 loudness_scale(const SpPlanes *p, const float *rows, size_t count)
@@ -223,7 +205,7 @@ loudness_scale(const SpPlanes *p, const float *rows, size_t count)
 	double sum = 0.0;
 
 	for (size_t t = 0; t < count; t++)
-		sum += add_up(row_of(p, rows, count, t), 2 * p->bands);
+		sum += sp_mask_sum(row_of(p, rows, count, t), 2 * p->bands);
 	return (float) (1.0 / (sum / (double) (2 * count * p->bands) + SILENCE));
 }
 

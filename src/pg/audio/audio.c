@@ -25,6 +25,7 @@
 
 #include "pg/audio/audio.h"
 #include "pg/file.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -206,11 +207,12 @@ ingest(FunctionCallInfo fcinfo, SpSpool *spool)
 static void
 begin_ingest(FunctionCallInfo fcinfo, const char *what)
 {
+	sp_pg_require_tables();
+	sp_identity_require_permission("track:write");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
 	check_provenance(fcinfo);
-	sp_pg_require_tables();
 }
 
 static void

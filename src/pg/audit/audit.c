@@ -152,18 +152,25 @@ write_detail(StringInfo out, const char *role, bool own, Datum detail)
 	appendStringInfoChar(out, '}');
 }
 
+static pg_uuid_t
+write_text(SpAuditWriter *writer, SpAuditText *what, const StringInfoData *detail)
+{
+	pg_uuid_t id;
+
+	what->detail = detail;
+	sp_audit_write(writer, &sp_audit_writer_who(writer)->tenant, what, &id);
+	sp_audit_writer_close(writer);
+	return id;
+}
+
 /* what->detail is made of role and detail. */
 static pg_uuid_t
 write_event(SpAuditWriter *writer, const char *role, bool own, SpAuditText *what, Datum detail)
 {
 	StringInfoData text;
-	pg_uuid_t id;
 
 	write_detail(&text, role, own, detail);
-	what->detail = &text;
-	sp_audit_write(writer, &sp_audit_writer_who(writer)->tenant, what, &id);
-	sp_audit_writer_close(writer);
-	return id;
+	return write_text(writer, what, &text);
 }
 
 void
@@ -181,14 +188,19 @@ sp_audit_event(const char *action, const char *object, Datum detail)
 	sp_audit_event_about(action, object, NULL, detail);
 }
 
+/* Written as jsonb would be, without the detour: this is at every commit of a submit. */
 void
 sp_audit_write_count(const SpAuditWho *who, const char *role, const char *action,
                      const char *object, int64 count)
 {
 	SpAuditText what = {.action = action, .object = object};
+	StringInfoData text;
 
-	(void) write_event(sp_audit_writer_open(who), role, true, &what,
-	                   sp_audit_detail("{\"count\": " INT64_FORMAT "}", count));
+	initStringInfo(&text);
+	appendStringInfoString(&text, "{\"role\": ");
+	escape_json(&text, role);
+	appendStringInfo(&text, ", \"event\": {\"count\": " INT64_FORMAT "}}", count);
+	(void) write_text(sp_audit_writer_open(who), &what, &text);
 }
 
 void
@@ -226,16 +238,15 @@ spotai_audit(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
 	SpAuditText what;
-	Datum detail = take_arguments(fcinfo, &what);
 	SpAuditWriter *writer;
+	Datum detail;
 
+	sp_identity_require_permission("audit:write");
+	detail = take_arguments(fcinfo, &what);
 	PreventCommandIfReadOnly("spotai.audit()");
 	if (!PG_ARGISNULL(3))
 		sp_privacy_require_consent(PG_GETARG_UUID_P(3), "audit");
 	writer = sp_audit_writer_open(NULL);
-	if (!sp_audit_writer_who(writer)->has_tenant)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("this session belongs to no tenant")));
 	*id = write_event(writer, sp_audit_role(), false, &what, detail);
 	PG_RETURN_UUID_P(id);
 }

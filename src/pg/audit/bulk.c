@@ -27,7 +27,7 @@
 struct SpBulk
 {
 	Relation rel;
-	EState *estate;
+	EState *estate; /* NULL without indexes */
 	ResultRelInfo *info;
 	BulkInsertState state; /* NULL until there is more than a handful */
 	MemoryContext home;
@@ -74,7 +74,8 @@ sp_bulk_open(Oid table, const char *const *names, int n)
 	check_columns(bulk->rel, names, n);
 	bulk->n_columns = n;
 	bulk->values = AllocSetContextCreate(bulk->home, "spotai audit rows", ALLOCSET_DEFAULT_SIZES);
-	bulk->estate = CreateExecutorState();
+	if (RelationGetForm(bulk->rel)->relhasindex)
+		bulk->estate = CreateExecutorState();
 	bulk->info = makeNode(ResultRelInfo);
 	InitResultRelInfo(bulk->info, bulk->rel, 0, NULL, 0);
 	ExecOpenIndices(bulk->info, false);
@@ -134,8 +135,10 @@ write_rows(SpBulk *bulk)
 	for (int i = 0; i < bulk->n; i++)
 	{
 		if (bulk->info->ri_NumIndices > 0)
+		{
 			list_free(sp_insert_index_tuples(bulk->info, bulk->slots[i], bulk->estate));
-		ResetPerTupleExprContext(bulk->estate);
+			ResetPerTupleExprContext(bulk->estate);
+		}
 		ExecClearTuple(bulk->slots[i]);
 	}
 	MemoryContextSwitchTo(caller);
@@ -162,7 +165,8 @@ sp_bulk_close(SpBulk *bulk)
 	if (bulk->state != NULL)
 		FreeBulkInsertState(bulk->state);
 	ExecCloseIndices(bulk->info);
-	FreeExecutorState(bulk->estate);
+	if (bulk->estate != NULL)
+		FreeExecutorState(bulk->estate);
 	table_close(bulk->rel, NoLock);
 	MemoryContextDelete(bulk->values);
 	pfree(bulk);

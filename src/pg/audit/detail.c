@@ -22,10 +22,12 @@
 #include "pg/audit/store.h"
 #include "pg/audit/subject.h"
 #include "pg/audit/write.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
 SPOTAI_FUNCTION(spotai_audit_detail);
+SPOTAI_FUNCTION(spotai_audit_detail_unasked);
 SPOTAI_FUNCTION(spotai_audit_forget);
 
 /* Whose entry it is: what is sealed is found by its position, the rest in the session's tenant. */
@@ -74,9 +76,9 @@ open_detail(const pg_uuid_t *tenant, const pg_uuid_t *entry)
 	return plain == NULL ? NULL : parse(plain, n);
 }
 
-/* spotai.audit_detail(entry uuid) returns jsonb */
+/* _spotai.audit_detail(entry uuid) returns jsonb: the export of one's own data needs no permission */
 Datum
-spotai_audit_detail(PG_FUNCTION_ARGS)
+spotai_audit_detail_unasked(PG_FUNCTION_ARGS)
 {
 	static SpQuery find = {.text = "SELECT subject_id, detail FROM spotai.audit_entry"
 	                               " WHERE tenant_id = $1 AND id = $2 LIMIT 1",
@@ -107,6 +109,14 @@ spotai_audit_detail(PG_FUNCTION_ARGS)
 	if (detail == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_JSONB_P(detail);
+}
+
+/* spotai.audit_detail(entry uuid) returns jsonb */
+Datum
+spotai_audit_detail(PG_FUNCTION_ARGS)
+{
+	(void) sp_identity_permitted("audit:read");
+	return spotai_audit_detail_unasked(fcinfo);
 }
 
 /* _spotai.audit_forget(subject uuid) returns integer */

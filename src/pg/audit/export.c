@@ -21,6 +21,7 @@
 #include "pg/audit/read.h"
 #include "pg/audit/seal.h"
 #include "pg/audit/write.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -177,6 +178,7 @@ spotai_audit_export(PG_FUNCTION_ARGS)
 	char *note;
 
 	sp_pg_require_tables();
+	(void) sp_identity_permitted("audit:read");
 	sp_audit_require_committed();
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	SPI_connect();

@@ -32,6 +32,7 @@
 #include "pg/audit/seal.h"
 #include "pg/audit/store.h"
 #include "pg/audit/write.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -274,6 +275,7 @@ spotai_audit_seal(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("spotai.audit_seal()");
 	PreventCommandIfParallelMode("spotai.audit_seal()");
 	sp_pg_require_tables();
+	(void) sp_identity_permitted("audit:write");
 	SPI_connect();
 	sealed = sp_audit_seal(NULL, PG_INT64_MAX);
 	SPI_finish();

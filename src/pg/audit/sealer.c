@@ -17,17 +17,12 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
-#include "storage/latch.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -35,17 +30,10 @@
 #include "pg/audit/seal.h"
 #include "pg/audit/settings.h"
 #include "pg/audit/write.h"
+#include "pg/background.h"
 #include "pg/compat.h"
-#include "pg/job/settings.h"
 
 PGDLLEXPORT void spotai_audit_sealer_main(Datum arg);
-
-/* Between looks for the extension and its tables. */
-#define TABLES_INTERVAL_MS 500L
-
-/* After an error. */
-#define FIRST_PAUSE_MS 500L
-#define LAST_PAUSE_MS  60000L
 
 /* The next month's partition is made this long before it is needed. */
 #define AHEAD_US          (INT64CONST(7) * USECS_PER_DAY)
@@ -53,20 +41,12 @@ PGDLLEXPORT void spotai_audit_sealer_main(Datum arg);
 
 typedef struct Sealer
 {
-	char *database;
+	SpBackground background;
 	MemoryContext memory; /* of the signer, which is wiped with it */
 	SpAuditSigner *signer;
 	TimestampTz next_ahead;
-	long pause_ms;
 	bool complained; /* that there is no key, since the configuration was read */
 } Sealer;
-
-static void
-doze(long ms)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, ms,
-	                 PG_WAIT_EXTENSION);
-}
 
 static void
 forget_signer(Sealer *sealer)
@@ -79,21 +59,15 @@ forget_signer(Sealer *sealer)
 static void
 handle_requests(Sealer *sealer)
 {
-	ResetLatch(MyLatch);
-	if (ShutdownRequestPending)
-		proc_exit(0);
-	CHECK_FOR_INTERRUPTS();
-	if (ConfigReloadPending)
+	if (sp_background_requests(&sealer->background))
 	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
 		/* keys may be elsewhere now */
 		forget_signer(sealer);
 		sealer->complained = false;
-		sealer->pause_ms = FIRST_PAUSE_MS;
+		sp_background_worked(&sealer->background);
 	}
 	/* the launcher starts another where one is wanted */
-	if (sp_audit_seal_interval_ms == 0 || strcmp(sealer->database, sp_job_database) != 0)
+	if (sp_audit_seal_interval_ms == 0)
 		proc_exit(0);
 }
 
@@ -112,16 +86,6 @@ commit(void)
 	PopActiveSnapshot();
 	SPI_finish();
 	CommitTransactionCommand();
-}
-
-static bool
-tables_exist(void)
-{
-	Oid nsp = get_namespace_oid("spotai", true);
-
-	return OidIsValid(get_extension_oid("spotai", true)) && OidIsValid(nsp) &&
-	       OidIsValid(get_relname_relid("audit_pending", nsp)) &&
-	       OidIsValid(get_relname_relid("subject_key", nsp));
 }
 
 /* As the owner of the tables would; so that no writer has to. */
@@ -158,7 +122,7 @@ seal(Sealer *sealer)
 	int64 sealed = -1;
 
 	begin();
-	if (tables_exist())
+	if (sp_background_has_tables("audit_pending", "subject_key"))
 	{
 		sealed = 0;
 		make_partition_ahead(sealer);
@@ -175,8 +139,10 @@ seal(Sealer *sealer)
 
 /* Until an error. */
 static void
-run(Sealer *sealer)
+run(void *state)
 {
+	Sealer *sealer = state;
+
 	for (;;)
 	{
 		TimestampTz start = GetCurrentTimestamp();
@@ -187,15 +153,15 @@ run(Sealer *sealer)
 		pgstat_report_activity(STATE_RUNNING, "sealing the audit log");
 		sealed = seal(sealer);
 		pgstat_report_activity(STATE_IDLE, NULL);
-		sealer->pause_ms = FIRST_PAUSE_MS;
+		sp_background_worked(&sealer->background);
 		if (sealed >= SP_AUDIT_SEAL_BATCH)
 			continue;
 		ms = sp_audit_seal_interval_ms -
 		     TimestampDifferenceMilliseconds(start, GetCurrentTimestamp());
 		if (sealed < 0)
-			ms = Max(ms, TABLES_INTERVAL_MS);
-		if (ms > 0 && !ShutdownRequestPending && !ConfigReloadPending)
-			doze(ms);
+			ms = Max(ms, SP_TABLES_INTERVAL_MS);
+		if (ms > 0)
+			sp_background_doze(ms);
 	}
 }
 
@@ -211,55 +177,24 @@ report(Sealer *sealer)
 }
 
 static void
-recover(Sealer *sealer)
+recover(void *state)
 {
-	HOLD_INTERRUPTS();
+	Sealer *sealer = state;
+
 	report(sealer);
 	AbortCurrentTransaction();
-	FlushErrorState();
 	MemoryContextSwitchTo(TopMemoryContext);
 	forget_signer(sealer);
-	pgstat_report_activity(STATE_IDLE, NULL);
-	RESUME_INTERRUPTS();
-	if (ShutdownRequestPending)
-		proc_exit(0);
-	doze(sealer->pause_ms);
-	sealer->pause_ms = Min(sealer->pause_ms * 2, LAST_PAUSE_MS);
-}
-
-static void
-override_settings(void)
-{
-	static const char *const settings[][2] = {{"application_name", "spotai sealer"},
-	                                          {"search_path", "pg_catalog, pg_temp"},
-	                                          {"default_transaction_isolation", "read committed"},
-	                                          {"default_transaction_read_only", "off"},
-	                                          {"lock_timeout", "0"},
-	                                          {"statement_timeout", "0"},
-	                                          {"idle_in_transaction_session_timeout", "0"}};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 void
 spotai_audit_sealer_main(Datum arg)
 {
-	sigjmp_buf local_jump;
 	static Sealer sealer;
 
-	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	BackgroundWorkerUnblockSignals();
-	sealer.database = MemoryContextStrdup(TopMemoryContext, sp_job_database);
-	sealer.pause_ms = FIRST_PAUSE_MS;
+	sp_background_begin(&sealer.background, SignalHandlerForShutdownRequest, "spotai sealer");
+	SetConfigOption("search_path", "pg_catalog, pg_temp", PGC_SUSET, PGC_S_OVERRIDE);
 	sealer.memory =
 		AllocSetContextCreate(TopMemoryContext, "spotai audit signer", ALLOCSET_SMALL_SIZES);
-	BackgroundWorkerInitializeConnection(sealer.database, NULL, 0);
-	override_settings();
-
-	if (sigsetjmp(local_jump, 1) != 0)
-		recover(&sealer);
-	PG_exception_stack = &local_jump;
-	run(&sealer);
+	sp_background_run(&sealer.background, run, recover, &sealer);
 }

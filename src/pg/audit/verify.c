@@ -32,6 +32,7 @@
 #include "pg/audit/key.h"
 #include "pg/audit/read.h"
 #include "pg/audit/write.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -394,6 +395,7 @@ spotai_audit_verify(PG_FUNCTION_ARGS)
 	Verification v = {.result = (ReturnSetInfo *) fcinfo->resultinfo};
 
 	sp_pg_require_tables();
+	(void) sp_identity_permitted("audit:read");
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	v.keys = sp_audit_verifier_keys(&v.n_keys);

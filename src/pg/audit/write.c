@@ -40,7 +40,10 @@
 
 #define COUNTER_BITS 20
 
-/* Random bytes of an id, and how many ids' worth are asked for at once. */
+/*
+ * Random bytes of an id, and how many ids' worth are asked for at once: to ask
+ * OpenSSL takes longer than to hash an entry.
+ */
 #define RANDOM_BYTES 6
 #define RANDOM_IDS   64
 
@@ -53,8 +56,6 @@ struct SpAuditWriter
 	MemoryContext home;
 	TimestampTz now;
 	uint32 counter;
-	int n_random; /* ids for which there are bytes left */
-	uint8 random[RANDOM_IDS * RANDOM_BYTES];
 };
 
 /* --- what every room here needs --------------------------------------------- */
@@ -220,27 +221,27 @@ sp_audit_writer_who(const SpAuditWriter *writer)
 	return &writer->who;
 }
 
+/* They outlive the writer: the first entry of a statement is most often the last. */
 static const uint8 *
-random_bytes(SpAuditWriter *writer)
+random_bytes(void)
 {
-	/* the first entry of a statement is most often the last */
-	int wanted = writer->counter == 0 ? 1 : RANDOM_IDS;
+	static uint8 random[RANDOM_IDS * RANDOM_BYTES];
+	static int left = 0; /* ids for which there are bytes */
 
-	if (writer->n_random == 0)
+	if (left == 0)
 	{
-		if (!pg_strong_random(writer->random, (size_t) wanted * RANDOM_BYTES))
+		if (!pg_strong_random(random, sizeof(random)))
 			ereport(ERROR,
 			        (errcode(ERRCODE_INTERNAL_ERROR), errmsg("there are no random numbers")));
-		writer->n_random = wanted;
+		left = RANDOM_IDS;
 	}
-	writer->n_random--;
-	return writer->random + (size_t) writer->n_random * RANDOM_BYTES;
+	return random + (size_t) --left * RANDOM_BYTES;
 }
 
 static void
 make_id(SpAuditWriter *writer, pg_uuid_t *id)
 {
-	const uint8 *random = random_bytes(writer);
+	const uint8 *random = random_bytes();
 	int64 us = writer->now + EPOCH_US;
 	/* what the counter overflows into is later than now by a microsecond */
 	int64 time = us + (writer->counter >> COUNTER_BITS);

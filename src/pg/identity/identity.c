@@ -43,7 +43,6 @@
 
 SPOTAI_FUNCTION(spotai_current_tenant);
 SPOTAI_FUNCTION(spotai_current_principal);
-SPOTAI_FUNCTION(spotai_has_permission);
 
 char *sp_identity_token = NULL;
 char *sp_identity_token_audience = NULL;
@@ -67,6 +66,12 @@ static void
 forget(void)
 {
 	session_known = false;
+}
+
+void
+sp_identity_forget(void)
+{
+	forget();
 }
 
 /* SET has the credential in it, and pg_stat_activity would show it to all sessions of the role. */
@@ -141,11 +146,15 @@ sp_identity_init(void)
 static bool
 needs_no_credential(Oid role)
 {
-	Oid owner = sp_pg_owner_of("tenant");
-	Oid admin = get_role_oid("spotai_admin", true);
+	Oid owner, admin;
 
-	return superuser_arg(role) || (OidIsValid(owner) && has_privs_of_role(role, owner)) ||
-	       (OidIsValid(admin) && has_privs_of_role(role, admin));
+	if (superuser_arg(role))
+		return true;
+	owner = sp_pg_owner_of("tenant");
+	if (OidIsValid(owner) && has_privs_of_role(role, owner))
+		return true;
+	admin = get_role_oid("spotai_admin", true);
+	return OidIsValid(admin) && has_privs_of_role(role, admin);
 }
 
 /* Once a transaction, so past the executor: a query would take as long as a small INSERT. */
@@ -186,7 +195,8 @@ ask_role(SpSession *out)
 {
 	pg_uuid_t *tenant;
 
-	if (!needs_no_credential(GetOuterUserId()) || !needs_no_credential(GetUserId()))
+	if (!needs_no_credential(GetOuterUserId()) ||
+	    (GetUserId() != GetOuterUserId() && !needs_no_credential(GetUserId())))
 		return;
 	tenant = DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(SP_DEFAULT_TENANT)));
 	if (!is_tenant_alive(tenant))
@@ -310,46 +320,37 @@ sp_identity_require_own_transaction(const char *function)
 }
 
 void
-sp_identity_act_for(const pg_uuid_t *tenant)
+sp_identity_act_for(const pg_uuid_t *tenant, const char *permission)
 {
 	memset(&acting, 0, sizeof(acting));
+	acting.by_job = true;
+	acting.permission = permission;
 	acting.who.tenant = *tenant;
 	acting.who.known = is_tenant_alive(tenant);
 	acting_since = GetCurrentSubTransactionId();
-}
-
-/* The roles of a person count; the key of a service has what its scopes say. */
-static bool
-ask_permission(const SpSession *who, const char *permission)
-{
-	static SpQuery q = {
-		.text = "SELECT ($4 IS NULL OR $4 && w.names) AND ($5 OR EXISTS (SELECT"
-				" FROM spotai.role_member m JOIN spotai.permission p USING (tenant_id, role_id)"
-				" WHERE m.tenant_id = $1 AND m.principal_id = $2 AND p.name = ANY (w.names)))"
-				" FROM (SELECT ARRAY[$3, split_part($3, ':', 1) || ':*', '*']) w (names)",
-		.nargs = 5,
-		.types = {UUIDOID, UUIDOID, TEXTOID, TEXTARRAYOID, BOOLOID}};
-	Datum args[] = {UUIDPGetDatum(&who->who.tenant), UUIDPGetDatum(&who->who.principal),
-	                CStringGetTextDatum(permission), PointerGetDatum(who->login.scopes),
-	                BoolGetDatum(who->by_key && who->service)};
-	SpAsOwner saved;
-	bool isnull, has;
-
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, who->login.scopes ? NULL : "   n ", true);
-	has = DatumGetBool(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
-	return has;
 }
 
 bool
 sp_identity_has_permission(const char *permission)
 {
 	const SpSession *who = sp_identity_session();
+	MemoryContext caller;
+	ArrayType *granted;
 
 	if (!who->who.has_principal)
-		return who->by_role;
-	return ask_permission(who, permission);
+		return who->by_role || (who->by_job && sp_identity_job_may(who, permission));
+	if (session.granted == NULL || session.granted_at != GetCurrentStatementStartTimestamp())
+	{
+		granted = sp_identity_ask_granted(who);
+		if (session.granted != NULL)
+			pfree(session.granted);
+		session.granted = NULL;
+		caller = MemoryContextSwitchTo(session_context);
+		session.granted = DatumGetArrayTypePCopy(PointerGetDatum(granted));
+		session.granted_at = GetCurrentStatementStartTimestamp();
+		MemoryContextSwitchTo(caller);
+	}
+	return sp_identity_principal_may(&session, permission);
 }
 
 void
@@ -363,8 +364,12 @@ sp_identity_require_permission(const char *permission)
 		return;
 	}
 	sp_identity_refused_permission(permission, "not permitted");
-	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-	                errmsg("permission \"%s\" is required", permission)));
+	ereport(ERROR,
+	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	         errmsg("permission \"%s\" is required", permission),
+	         errhint("Give the principal a role that has \"%s\" with spotai.grant_role(); an "
+	                 "API key needs it among its scopes as well.",
+	                 permission)));
 }
 
 /* spotai.current_tenant() returns uuid */
@@ -393,11 +398,4 @@ spotai_current_principal(PG_FUNCTION_ARGS)
 	principal = palloc(sizeof(pg_uuid_t));
 	*principal = now->who.principal;
 	PG_RETURN_UUID_P(principal);
-}
-
-/* spotai.has_permission(permission text) returns boolean */
-Datum
-spotai_has_permission(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(sp_identity_has_permission(text_to_cstring(PG_GETARG_TEXT_PP(0))));
 }

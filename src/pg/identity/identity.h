@@ -40,8 +40,12 @@ extern SpIdentity sp_identity_require(void);
 /* The address of the client; NULL: it is on a Unix socket, or there is none. */
 extern const char *sp_identity_client(void);
 
-/* Be this tenant, without a principal, to the end of the (sub)transaction: for jobs. */
-extern void sp_identity_act_for(const pg_uuid_t *tenant);
+/*
+ * Be this tenant, without a principal, to the end of the (sub)transaction: for
+ * jobs.  permission, a constant, is what the session may do then; NULL: nothing that
+ * needs one.
+ */
+extern void sp_identity_act_for(const pg_uuid_t *tenant, const char *permission);
 
 /* Write refused logins down, drop what has expired; in a worker's transaction, now and then. */
 extern void sp_identity_upkeep(void);
@@ -49,12 +53,22 @@ extern void sp_identity_upkeep(void);
 /*
  * Whether the principal of the session has a permission such as "audit:read",
  * through its roles and within the scopes of its credential.  The operator has
- * all of them; nobody, and a job, none.
+ * all of them, a job what it acts with and job:submit, nobody none.  What has been
+ * granted or taken away by others counts from the next statement on.
  */
 extern bool sp_identity_has_permission(const char *permission);
 
-/* Raise 42501 unless sp_identity_has_permission, and the login is good enough for it. */
+/*
+ * Raise 42501 unless sp_identity_has_permission, and the login is good enough for
+ * it; also for nobody.
+ */
 extern void sp_identity_require_permission(const char *permission);
+
+/*
+ * The same, but for nobody answers false: for policies, and for what PostgreSQL's
+ * privileges alone let a session without a tenant do.
+ */
+extern bool sp_identity_permitted(const char *permission);
 
 /*
  * Raise 42501 for a person whose login is older than spotai.reauth_after, or,

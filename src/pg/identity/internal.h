@@ -67,6 +67,10 @@ typedef struct SpSession
 	pg_uuid_t key_id;       /* with by_key */
 	TimestampTz expires_at; /* of a token */
 	SpLogin login;
+	ArrayType *granted;     /* permissions of the principal's roles; NULL: not asked for yet */
+	TimestampTz granted_at; /* the statement that asked */
+	bool by_job;            /* acts for a tenant, in a job */
+	const char *permission; /* with by_job; NULL: none */
 } SpSession;
 
 /* ---- identity.c ---- */
@@ -80,6 +84,9 @@ extern SpIdentity sp_identity_if_known(void);
 /* The session as it is now; valid until something changes it. */
 extern const SpSession *sp_identity_session(void);
 
+/* What the session may do has been changed. */
+extern void sp_identity_forget(void);
+
 /* Raise 42501 unless the session is the operator: no credential, and a role that needs none. */
 extern void sp_identity_require_operator(void);
 
@@ -92,22 +99,35 @@ extern void sp_identity_require_own_transaction(const char *function);
 /* ---- owner.c ---- */
 
 /*
- * Between begin and end: connected to SPI, as the owner of the tables, with
- * search_path = pg_catalog, pg_temp.  For fixed statements of ours alone.  An
- * error ends it as well.
+ * Between begin and end: connected to SPI, as the owner of the tables (pg/owner.h).
+ * For fixed statements of ours alone.  An error ends it as well.
  */
 typedef struct SpAsOwner
 {
 	SpOwner before;
-	int settings;
 	bool snapshot;
 } SpAsOwner;
 
 extern void sp_identity_owner_begin(SpAsOwner *saved);
 extern void sp_identity_owner_end(SpAsOwner *saved);
 
+/* One statement between the two: how many rows it wrote. */
+extern uint64 sp_identity_owner_query(SpQuery *query, const Datum *args, const char *nulls);
+
+/* The same with an INSERT of one row that answers its id; palloc'd. */
+extern pg_uuid_t *sp_identity_owner_insert(SpQuery *query, const Datum *args, const char *nulls);
+
 /* Whether the tables of this room are there. */
 extern bool sp_identity_has_tables(void);
+
+/* ---- permission.c ---- */
+
+/* Permissions of the principal's roles, a text[] in the current memory context. */
+extern ArrayType *sp_identity_ask_granted(const SpSession *who);
+
+/* With a principal whose granted is known. */
+extern bool sp_identity_principal_may(const SpSession *who, const char *permission);
+extern bool sp_identity_job_may(const SpSession *job, const char *permission);
 
 /* ---- verify.c ---- */
 

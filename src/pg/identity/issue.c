@@ -152,11 +152,8 @@ insert_signer(const pg_uuid_t *tenant, const pg_uuid_t *id, const char *kid, con
 		.types = {UUIDOID, UUIDOID, TEXTOID, TEXTOID, BYTEAOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(id), CStringGetTextDatum(kid),
 	                CStringGetTextDatum(public), PointerGetDatum(sealed)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 static void

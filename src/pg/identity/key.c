@@ -151,15 +151,8 @@ make_service(const pg_uuid_t *tenant, Datum name)
 	                    .nargs = 2,
 	                    .types = {UUIDOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), name};
-	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	SpAsOwner saved;
-	bool isnull;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
-	return id;
+	return sp_identity_owner_insert(&q, args, NULL);
 }
 
 /*
@@ -187,7 +180,7 @@ choose_principal(FunctionCallInfo fcinfo, const SpSession *now, pg_uuid_t *tenan
 	return principal;
 }
 
-static pg_uuid_t
+static pg_uuid_t *
 insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *principal,
            const char *key, TimestampTz expires)
 {
@@ -206,15 +199,8 @@ insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *pr
 	                PG_GETARG_DATUM(ARG_SCOPES),
 	                PG_ARGISNULL(ARG_NETWORKS) ? (Datum) 0 : PG_GETARG_DATUM(ARG_NETWORKS),
 	                TimestampTzGetDatum(expires)};
-	SpAsOwner saved;
-	pg_uuid_t id;
-	bool isnull;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL, false);
-	id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
-	return id;
+	return sp_identity_owner_insert(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL);
 }
 
 /*
@@ -225,7 +211,7 @@ Datum
 spotai_create_api_key(PG_FUNCTION_ARGS)
 {
 	TimestampTz expires;
-	pg_uuid_t *principal, tenant, id;
+	pg_uuid_t *principal, *id, tenant;
 	char *key;
 
 	sp_pg_require_tables();
@@ -243,7 +229,7 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 	key = sp_identity_new_secret(SP_API_KEY_PREFIX);
 	id = insert_key(fcinfo, &tenant, principal, key, expires);
 	/* by which spotai.revoke_api_key() ends it */
-	sp_identity_event_id("key.create", "api_key", &id);
+	sp_identity_event_id("key.create", "api_key", id);
 	PG_RETURN_TEXT_P(cstring_to_text(key));
 }
 
@@ -260,12 +246,8 @@ spotai_revoke_api_key(PG_FUNCTION_ARGS)
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0),
 	                BoolGetDatum(sp_identity_has_permission("identity:write")),
 	                UUIDPGetDatum(&who.principal)};
-	SpAsOwner saved;
-	bool revoked;
+	bool revoked = sp_identity_owner_query(&q, args, NULL) == 1;
 
-	sp_identity_owner_begin(&saved);
-	revoked = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
 	if (revoked)
 		sp_identity_event_id("key.revoke", "api_key", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(revoked);

@@ -66,15 +66,10 @@ spotai_rate_limit(PG_FUNCTION_ARGS)
 	SpIdentity who = sp_identity_require();
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1),
 	                PG_GETARG_DATUM(2)};
-	SpAsOwner saved;
-	bool allowed;
 
 	sp_pg_require_tables();
 	check_limit(PG_GETARG_TEXT_PP(0), PG_GETARG_INT32(1), PG_GETARG_INTERVAL_P(2));
 	if (PG_GETARG_INT32(1) == 0)
 		PG_RETURN_BOOL(false);
-	sp_identity_owner_begin(&saved);
-	allowed = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
-	PG_RETURN_BOOL(allowed);
+	PG_RETURN_BOOL(sp_identity_owner_query(&q, args, NULL) == 1);
 }

@@ -52,15 +52,12 @@ sp_identity_note(const char *kind, const pg_uuid_t *tenant, const pg_uuid_t *pri
 	                CStringGetTextDatum(kind), UUIDPGetDatum(principal),
 	                reason ? CStringGetTextDatum(reason) : (Datum) 0};
 	char nulls[] = "    ";
-	SpAsOwner saved;
 
 	if (!can_write())
 		return;
 	nulls[2] = principal ? ' ' : 'n';
 	nulls[3] = reason ? ' ' : 'n';
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, nulls, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, nulls);
 	sp_audit_event_by(reason ? "login.refused" : "login.accepted", kind, tenant, principal,
 	                  reason ? sp_audit_detail("{\"reason\": \"%s\"}", reason) : (Datum) 0);
 }
@@ -89,13 +86,10 @@ note_use(const SpSession *found)
 		.nargs = 2,
 		.types = {UUIDOID, UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(&found->who.tenant), UUIDPGetDatum(&found->key_id)};
-	SpAsOwner saved;
 
 	if (!can_write())
 		return;
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 static void

@@ -12,8 +12,6 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
-#include "miscadmin.h"
-#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 #include "pg/identity/internal.h"
@@ -25,29 +23,12 @@ sp_identity_has_tables(void)
 	return OidIsValid(sp_pg_owner_of("rate_limit_bucket"));
 }
 
-/* GUC_ACTION_SAVE is allowed while a parallel query runs, whose leader asks policies. */
-static void
-set_safely(const char *name, const char *value)
-{
-	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-	                         false);
-}
-
 void
 sp_identity_owner_begin(SpAsOwner *saved)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	int context;
-	Oid owner;
 
 	saved->before = sp_pg_become_owner("tenant");
-	/* nor may a trigger of theirs leave anything behind that runs with another's rights */
-	GetUserIdAndSecContext(&owner, &context);
-	SetUserIdAndSecContext(owner, context | SECURITY_RESTRICTED_OPERATION);
-	saved->settings = NewGUCNestLevel();
-	set_safely("search_path", "pg_catalog, pg_temp");
-	/* "off" would turn what the owner may not see into an error of the session's query */
-	set_safely("row_security", "on");
 	saved->snapshot = !ActiveSnapshotSet();
 	if (saved->snapshot)
 		PushActiveSnapshot(GetTransactionSnapshot());
@@ -62,6 +43,31 @@ sp_identity_owner_end(SpAsOwner *saved)
 	SPI_finish();
 	if (saved->snapshot)
 		PopActiveSnapshot();
-	AtEOXact_GUC(false, saved->settings);
 	sp_pg_resign(&saved->before);
+}
+
+uint64
+sp_identity_owner_query(SpQuery *query, const Datum *args, const char *nulls)
+{
+	SpAsOwner saved;
+	uint64 rows;
+
+	sp_identity_owner_begin(&saved);
+	rows = sp_pg_query(query, args, nulls, false);
+	sp_identity_owner_end(&saved);
+	return rows;
+}
+
+pg_uuid_t *
+sp_identity_owner_insert(SpQuery *query, const Datum *args, const char *nulls)
+{
+	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
+	SpAsOwner saved;
+	bool isnull;
+
+	sp_identity_owner_begin(&saved);
+	sp_pg_query(query, args, nulls, false);
+	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
+	sp_identity_owner_end(&saved);
+	return id;
 }

@@ -67,15 +67,12 @@ sp_identity_insert_refresh(const pg_uuid_t *tenant, const pg_uuid_t *principal,
 	                PointerGetDatum(login->scopes),
 	                label != NULL ? CStringGetTextDatum(label) : (Datum) 0,
 	                CStringGetTextDatum(login->certificate)};
-	SpAsOwner saved;
 
 	nulls[5] = login->authenticated_at != 0 ? ' ' : 'n';
 	nulls[6] = login->methods != NULL ? ' ' : 'n';
 	nulls[7] = login->scopes != NULL ? ' ' : 'n';
 	nulls[8] = label != NULL ? ' ' : 'n';
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, nulls, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, nulls);
 	return token;
 }
 
@@ -199,11 +196,8 @@ mark_used(const Refresh *token)
 	                    .nargs = 2,
 	                    .types = {UUIDOID, UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(&token->tenant), UUIDPGetDatum(&token->id)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 bool
@@ -214,13 +208,8 @@ sp_identity_revoke_session(const pg_uuid_t *tenant, const pg_uuid_t *session)
 	                    .nargs = 2,
 	                    .types = {UUIDOID, UUIDOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(session)};
-	SpAsOwner saved;
-	bool revoked;
 
-	sp_identity_owner_begin(&saved);
-	revoked = sp_pg_query(&q, args, NULL, false) > 0;
-	sp_identity_owner_end(&saved);
-	return revoked;
+	return sp_identity_owner_query(&q, args, NULL) > 0;
 }
 
 static bool

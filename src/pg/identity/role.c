@@ -86,9 +86,7 @@ spotai_create_principal(PG_FUNCTION_ARGS)
 	SpIdentity who = writer();
 	Datum args[5] = {UUIDPGetDatum(&who.tenant)};
 	char nulls[] = "     ";
-	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	SpAsOwner saved;
-	bool isnull;
+	pg_uuid_t *id;
 
 	check_principal(fcinfo);
 	for (int i = ARG_NAME; i <= ARG_SUBJECT; i++)
@@ -96,10 +94,7 @@ spotai_create_principal(PG_FUNCTION_ARGS)
 		args[i + 1] = PG_ARGISNULL(i) ? (Datum) 0 : PG_GETARG_DATUM(i);
 		nulls[i + 1] = PG_ARGISNULL(i) ? 'n' : ' ';
 	}
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, nulls, false);
-	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
+	id = sp_identity_owner_insert(&q, args, nulls);
 	sp_identity_event_id("principal.create", "principal", id);
 	PG_RETURN_UUID_P(id);
 }
@@ -114,12 +109,8 @@ spotai_deactivate_principal(PG_FUNCTION_ARGS)
 	                    .types = {UUIDOID, UUIDOID}};
 	SpIdentity who = writer();
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0)};
-	SpAsOwner saved;
-	bool done;
+	bool done = sp_identity_owner_query(&q, args, NULL) == 1;
 
-	sp_identity_owner_begin(&saved);
-	done = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
 	if (done)
 		sp_identity_event_id("principal.deactivate", "principal", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);
@@ -147,19 +138,14 @@ spotai_create_role(PG_FUNCTION_ARGS)
 	                    .types = {UUIDOID, TEXTOID, TEXTARRAYOID}};
 	SpIdentity who = writer();
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	SpAsOwner saved;
-	bool isnull;
+	pg_uuid_t *id;
 
 	if (!is_role_name(text_to_cstring(PG_GETARG_TEXT_PP(0))))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("the name of a role has 1 to 63 of a-z, 0-9, _ and -, and begins "
 		                       "with a letter")));
 	sp_identity_check_given(PG_GETARG_ARRAYTYPE_P(1));
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	*id = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
+	id = sp_identity_owner_insert(&q, args, NULL);
 	sp_identity_event_id("role.create", "role", id);
 	PG_RETURN_UUID_P(id);
 }
@@ -219,6 +205,7 @@ spotai_grant_role(PG_FUNCTION_ARGS)
 	if (sp_pg_query(&q, args, NULL, false) != 1)
 		sp_identity_no_principal(PG_GETARG_UUID_P(0));
 	sp_identity_owner_end(&saved);
+	sp_identity_forget();
 	note_member("role.grant", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_VOID();
 }
@@ -235,12 +222,9 @@ spotai_revoke_role(PG_FUNCTION_ARGS)
 	ArrayType *permissions;
 	pg_uuid_t *role = find_role(&who.tenant, PG_GETARG_DATUM(1), &permissions);
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), UUIDPGetDatum(role)};
-	SpAsOwner saved;
-	bool gone;
+	bool gone = sp_identity_owner_query(&q, args, NULL) == 1;
 
-	sp_identity_owner_begin(&saved);
-	gone = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
+	sp_identity_forget();
 	if (gone)
 		note_member("role.revoke", role, PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(gone);

@@ -85,11 +85,12 @@ sp_identity_strength_init(void)
 	                           "What counts as a second factor in the claims amr and acr.",
 	                           "A comma-separated list; see RFC 8176 for amr.", &factor_methods,
 	                           "mfa, otp, hwk", PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomStringVariable(
-		"spotai.sensitive_permissions", "Permissions whose use is a sensitive act.",
-		"A comma-separated list, such as \"identity:write, stems:*\". API "
-		"keys, factors and sessions of one's own are sensitive in any case.",
-		&sensitive_permissions, "identity:write, privacy:write", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomStringVariable("spotai.sensitive_permissions",
+	                           "Permissions whose use is a sensitive act.",
+	                           "A comma-separated list, such as \"identity:write, stems:*\". API "
+	                           "keys, factors and sessions of one's own are sensitive in any case.",
+	                           &sensitive_permissions, "identity:write, privacy:write, secret:*",
+	                           PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 bool
@@ -131,11 +132,21 @@ sp_identity_require_binding(const SpLogin *login)
 bool
 sp_identity_is_sensitive(const char *permission)
 {
-	char *room = psprintf("%.*s:*", (int) strcspn(permission, ":"), permission);
+	size_t room = strcspn(permission, ":"), length = strlen(permission);
 
-	return sp_identity_in_list(sensitive_permissions, permission) ||
-	       sp_identity_in_list(sensitive_permissions, room) ||
-	       sp_identity_in_list(sensitive_permissions, "*");
+	for (const char *at = sensitive_permissions + strspn(sensitive_permissions, between);
+	     *at != '\0';)
+	{
+		size_t n = strcspn(at, between);
+
+		if ((n == 1 && *at == '*') || (n == length && strncmp(at, permission, n) == 0) ||
+		    (n == room + 2 && strncmp(at, permission, room) == 0 &&
+		     strncmp(at + room, ":*", 2) == 0))
+			return true;
+		at += n;
+		at += strspn(at, between);
+	}
+	return false;
 }
 
 static void

@@ -161,11 +161,8 @@ store_secret(const pg_uuid_t *tenant, const pg_uuid_t *principal, bytea *sealed,
 		.types = {UUIDOID, UUIDOID, BYTEAOID, INT8OID}};
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal), PointerGetDatum(sealed),
 	                Int64GetDatum(version)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 /* spotai.totp_enroll(principal uuid) returns text */
@@ -316,16 +313,11 @@ take_recovery_code(const pg_uuid_t *tenant, const pg_uuid_t *principal, const ch
 	                    .types = {UUIDOID, UUIDOID, BYTEAOID}};
 	bytea *hash = palloc(VARHDRSZ + SP_HASH_SHA256_BYTES);
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal), PointerGetDatum(hash)};
-	SpAsOwner saved;
-	bool taken;
 
 	SET_VARSIZE(hash, VARHDRSZ + SP_HASH_SHA256_BYTES);
 	if (sp_recovery_hash(code, strlen(code), (uint8_t *) VARDATA(hash)) != SP_OK)
 		return false;
-	sp_identity_owner_begin(&saved);
-	taken = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
-	return taken;
+	return sp_identity_owner_query(&q, args, NULL) == 1;
 }
 
 static TimestampTz
@@ -355,11 +347,8 @@ keep_outcome(const pg_uuid_t *tenant, const pg_uuid_t *principal, const Enrolled
 	TimestampTz until = good ? DT_NOBEGIN : pause_after(failures, GetCurrentTimestamp());
 	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(principal), Int64GetDatum(step),
 	                Int32GetDatum(failures), TimestampTzGetDatum(until)};
-	SpAsOwner saved;
 
-	sp_identity_owner_begin(&saved);
-	sp_pg_query(&q, args, NULL, false);
-	sp_identity_owner_end(&saved);
+	sp_identity_owner_query(&q, args, NULL);
 }
 
 /* Recovery codes are longer than one-time passwords can be. */

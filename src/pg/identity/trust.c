@@ -165,15 +165,12 @@ spotai_distrust_issuer(PG_FUNCTION_ARGS)
 	                    .types = {UUIDOID, TEXTOID, TEXTOID}};
 	SpIdentity who;
 	Datum args[] = {UUIDPGetDatum(&who.tenant), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
-	SpAsOwner saved;
 	bool gone;
 
 	sp_pg_require_tables();
 	sp_identity_require_permission("identity:write");
 	who = sp_identity_require();
-	sp_identity_owner_begin(&saved);
-	gone = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
+	gone = sp_identity_owner_query(&q, args, NULL) == 1;
 	if (gone)
 		sp_identity_event("issuer.distrust", "issuer", text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	PG_RETURN_BOOL(gone);
@@ -235,14 +232,11 @@ spotai_deactivate_tenant(PG_FUNCTION_ARGS)
 	                    .nargs = 1,
 	                    .types = {UUIDOID}};
 	Datum args[] = {PG_GETARG_DATUM(0)};
-	SpAsOwner saved;
 	bool done;
 
 	sp_pg_require_tables();
 	sp_identity_require_operator();
-	sp_identity_owner_begin(&saved);
-	done = sp_pg_query(&q, args, NULL, false) == 1;
-	sp_identity_owner_end(&saved);
+	done = sp_identity_owner_query(&q, args, NULL) == 1;
 	if (done)
 		sp_identity_event_id("tenant.deactivate", "tenant", PG_GETARG_UUID_P(0));
 	PG_RETURN_BOOL(done);

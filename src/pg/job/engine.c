@@ -119,7 +119,7 @@ sp_job_tx_begin(SpJob *job)
 	sp_job_runner_open(job->runner);
 	stop_if(job, sp_job_hold(job->row), false);
 	sp_job_runner_become_submitter(job->runner, job->row->submitted_by);
-	sp_identity_act_for(&job->row->tenant_id);
+	sp_identity_act_for(&job->row->tenant_id, sp_job_kind(job->row->kind)->permission);
 }
 
 void

@@ -11,6 +11,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 
+#include "pg/job/checks.h"
 #include "pg/job/job.h"
 #include "pg/job/settings.h"
 #include "pg/job/shmem.h"
@@ -76,6 +77,7 @@ sp_job_init(void)
 {
 	define_worker_settings();
 	define_job_settings();
+	sp_job_checks_init();
 	if (process_shared_preload_libraries_in_progress)
 	{
 		sp_job_shmem_init();

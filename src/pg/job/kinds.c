@@ -59,15 +59,16 @@ noop(SpJob *job, Jsonb *args)
 }
 
 static const SpJobKind kinds[] = {
-	{"export", sp_audio_export_job, false,
+	/* reads; that files are written is for pg_write_server_files to say */
+	{"export", sp_audio_export_job, false, NULL,
      "writes an audio to a file on the server; args: audio_id, path, overwrite (false)"},
-	{"noop", noop, true,
+	{"noop", noop, true, NULL,
      "does nothing, for measurements and tests; args: seconds to take, error (an SQLSTATE) to end "
      "with in the first `times` attempts"},
-	{"retention", sp_privacy_retention_job, false,
+	{"retention", sp_privacy_retention_job, false, "privacy:write",
      "removes what the tenant's retention policies say; args: batch (10000), rows a transaction; "
      "result: rows"},
-	{"separate", sp_stems_job, false,
+	{"separate", sp_stems_job, false, "stems:write",
      "separates a track into stems; args: track_id, stems (4), model; result: the model and the "
      "audio id of each stem"},
 };

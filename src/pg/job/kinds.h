@@ -20,6 +20,8 @@ typedef struct SpJobKind
 	 * batches, without calling the handler.
 	 */
 	bool light;
+	/* What whoever submits one needs besides job:submit, and the job may do; NULL: nothing. */
+	const char *permission;
 	const char *description;
 } SpJobKind;
 

@@ -32,24 +32,12 @@ lease_end(TimestampTz now)
 	return now + sp_job_lease_s * USECS_PER_SEC;
 }
 
-/* Is the job that would be claimed next a light one?  false when there is none. */
 static bool
-peek(TimestampTz now, bool *light)
+is_light(const SpJobRow *job)
 {
-	static SpQuery q = {
-		.text = "SELECT kind, args = '{}' FROM spotai.job"
-				" WHERE state = 'queued' AND run_at <= $1 ORDER BY priority DESC, run_at LIMIT 1",
-		.nargs = 1,
-		.types = {TIMESTAMPTZOID}};
-	Datum args[] = {TimestampTzGetDatum(now)};
-	const SpJobKind *kind;
-	bool isnull;
+	const SpJobKind *kind = sp_job_kind(job->kind);
 
-	if (sp_pg_query(&q, args, NULL, true) == 0)
-		return false;
-	kind = sp_job_kind(TextDatumGetCString(sp_pg_column(0, 1, &isnull)));
-	*light = kind && kind->light && DatumGetBool(sp_pg_column(0, 2, &isnull));
-	return true;
+	return kind && kind->light && JB_ROOT_COUNT(job->args) == 0;
 }
 
 static void
@@ -67,59 +55,77 @@ read_row(uint64 row, SpJobRow *job)
 	job->submitted_by = pstrdup(NameStr(*DatumGetName(sp_pg_column(row, 8, &isnull))));
 }
 
+/* What is due and the caller's to run, the best first; $1 is now, $2 whether all roles' are. */
+#define FROM_HEAD                                              \
+	" FROM spotai.job WHERE state = 'queued' AND run_at <= $1" \
+	" AND ($2 OR submitted_by = current_user) ORDER BY priority DESC, run_at LIMIT "
+
+#define CLAIM                                                                                   \
+	"UPDATE spotai.job SET state = 'running', attempt = attempt + 1, fence = fence + 1,"        \
+	" lease_until = $3, worker_pid = $4, worker_started_at = $5, progress = 0, message = NULL," \
+	" started_at = $1, updated_at = $1 WHERE ctid = "
+
+#define CLAIMED " RETURNING tenant_id, id, fence, attempt, max_attempts, kind, args, submitted_by"
+
+/* The first five arguments of both. */
+#define CLAIM_TYPES TIMESTAMPTZOID, BOOLOID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID
+#define CLAIM_ARGS(now, everybody)                                                          \
+	TimestampTzGetDatum(now), BoolGetDatum(everybody), TimestampTzGetDatum(lease_end(now)), \
+		Int32GetDatum(MyProcPid), TimestampTzGetDatum(MyStartTimestamp)
+
+/* The rows are found again by ctid: they are locked, so they stay where they are. */
+static bool
+claim_next(bool everybody, TimestampTz now, SpJobRow *row)
+{
+	static SpQuery q = {.text = CLAIM "(SELECT ctid" FROM_HEAD "1 FOR UPDATE SKIP LOCKED)" CLAIMED,
+	                    .nargs = 5,
+	                    .types = {CLAIM_TYPES}};
+	Datum args[] = {CLAIM_ARGS(now, everybody)};
+
+	if (sp_pg_query(&q, args, NULL, false) == 0)
+		return false;
+	read_row(0, row);
+	return true;
+}
+
 /*
- * The rows are found again by ctid: they are locked, so they stay where they
- * are.  With light_only the head of the queue is locked, but only its light
- * jobs are taken; the others are free again at commit.
+ * The head of the queue is locked, but only its light jobs are taken; the others
+ * are free again at commit.  How many.
  */
 static int
-claim(int limit, bool everybody, bool light_only, TimestampTz now, MemoryContext context,
-      SpJobRow **rows)
+claim_light(int limit, bool everybody, TimestampTz now, SpJobRow *rows)
 {
 	static SpQuery q = {
-		.text = "WITH head AS MATERIALIZED ("
-				"SELECT ctid, kind, args FROM spotai.job"
-				" WHERE state = 'queued' AND run_at <= $1 AND ($7 OR submitted_by = current_user)"
-				" ORDER BY priority DESC, run_at LIMIT $2 FOR UPDATE SKIP LOCKED)"
-				" UPDATE spotai.job SET state = 'running', attempt = attempt + 1,"
-				" fence = fence + 1, lease_until = $4, worker_pid = $5, worker_started_at = $6,"
-				" progress = 0, message = NULL, started_at = $1, updated_at = $1"
-				" WHERE ctid = ANY (ARRAY(SELECT ctid FROM head"
-				" WHERE $3 IS NULL OR (kind = ANY ($3) AND args = '{}')))"
-				" RETURNING tenant_id, id, fence, attempt, max_attempts, kind, args, submitted_by",
+		.text = "WITH head AS MATERIALIZED (SELECT ctid, kind, args" FROM_HEAD
+				"$6 FOR UPDATE SKIP LOCKED) " CLAIM
+				"ANY (ARRAY(SELECT ctid FROM head WHERE kind = ANY ($7) AND args = '{}'))" CLAIMED,
 		.nargs = 7,
-		.types = {TIMESTAMPTZOID, INT4OID, TEXTARRAYOID, TIMESTAMPTZOID, INT4OID, TIMESTAMPTZOID,
-	              BOOLOID}};
-	Datum args[] = {TimestampTzGetDatum(now),
-	                Int32GetDatum(limit),
-	                light_only ? sp_job_light_kinds() : (Datum) 0,
-	                TimestampTzGetDatum(lease_end(now)),
-	                Int32GetDatum(MyProcPid),
-	                TimestampTzGetDatum(MyStartTimestamp),
-	                BoolGetDatum(everybody)};
-	int count = (int) sp_pg_query(&q, args, light_only ? NULL : "  n    ", false);
-	MemoryContext old = MemoryContextSwitchTo(context);
+		.types = {CLAIM_TYPES, INT4OID, TEXTARRAYOID}};
+	Datum args[] = {CLAIM_ARGS(now, everybody), Int32GetDatum(limit), sp_job_light_kinds()};
+	int count = (int) sp_pg_query(&q, args, NULL, false);
 
-	*rows = palloc(sizeof(SpJobRow) * Max(count, 1));
 	for (int i = 0; i < count; i++)
-		read_row(i, &(*rows)[i]);
-	MemoryContextSwitchTo(old);
+		read_row(i, &rows[i]);
 	return count;
 }
 
+/*
+ * What is next decides: a light job brings others with it.  A row that was
+ * changed after our snapshot, say its priority, is locked and not found again;
+ * so nothing is nothing only when it is so twice.
+ */
 int
 sp_job_claim(int limit, bool everybody, TimestampTz now, MemoryContext context, SpJobRow **rows)
 {
-	bool light;
+	MemoryContext old = MemoryContextSwitchTo(context);
 	int count = 0;
 
-	if (!peek(now, &light))
-		return 0;
-	if (light)
-		count = claim(limit, everybody, true, now, context, rows);
-	/* others were faster, or the head is not ours to take: what is next? */
-	if (count == 0)
-		count = claim(1, everybody, false, now, context, rows);
+	*rows = palloc(sizeof(SpJobRow) * Max(limit, 1));
+	if (claim_next(everybody, now, *rows) || claim_next(everybody, now, *rows))
+		count = 1;
+	if (count == 1 && limit > 1 && is_light(*rows))
+		count += claim_light(limit - 1, everybody, now, *rows + 1);
+	MemoryContextSwitchTo(old);
 	return count;
 }
 

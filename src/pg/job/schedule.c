@@ -20,6 +20,7 @@
 #include "utils/uuid.h"
 
 #include "core/job/cron.h"
+#include "pg/identity/identity.h"
 #include "pg/job/schedule.h"
 #include "pg/job/settings.h"
 #include "pg/job/shmem.h"
@@ -163,12 +164,16 @@ spotai_schedule(PG_FUNCTION_ARGS)
 	SpFault fault = {{0}, {0}};
 	TimestampTz next = 0;
 	Datum args[6];
+	char *kind;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("job:submit");
 	if (VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(0)) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("the name of a schedule must not be empty")));
-	sp_job_check_kind(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(2));
+	sp_job_check_kind(kind);
+	sp_job_require_kind(kind);
 	sp_job_check_args(PG_GETARG_JSONB_P(3));
 	sp_pg_check(
 		next_time(text_to_cstring(PG_GETARG_TEXT_PP(1)), GetCurrentTimestamp(), &next, &fault),
@@ -197,6 +202,7 @@ spotai_unschedule(PG_FUNCTION_ARGS)
 	bool deleted;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("job:submit");
 	SPI_connect();
 	args[0] = sp_pg_current_tenant();
 	args[1] = PG_GETARG_DATUM(0);

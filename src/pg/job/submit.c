@@ -16,6 +16,7 @@
 #include "utils/uuid.h"
 
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/job/kinds.h"
 #include "pg/job/settings.h"
 #include "pg/job/shmem.h"
@@ -26,6 +27,7 @@
 SPOTAI_FUNCTION(spotai_submit);
 SPOTAI_FUNCTION(spotai_cancel);
 SPOTAI_FUNCTION(spotai_job_kinds);
+SPOTAI_FUNCTION(spotai_job_permitted);
 
 /* Argument numbers of spotai.submit(). */
 enum
@@ -47,6 +49,15 @@ sp_job_check_kind(const char *kind)
 }
 
 void
+sp_job_require_kind(const char *kind)
+{
+	const char *permission = sp_job_kind(kind)->permission;
+
+	if (permission != NULL)
+		sp_identity_require_permission(permission);
+}
+
+void
 sp_job_check_args(Jsonb *args)
 {
 	if (!JB_ROOT_IS_OBJECT(args))
@@ -58,11 +69,15 @@ sp_job_check_args(Jsonb *args)
 static void
 check_submission(FunctionCallInfo fcinfo)
 {
+	char *kind;
+
 	for (int i = ARG_KIND; i < ARG_KEY; i++)
 		if (PG_ARGISNULL(i))
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 			                errmsg("only the idempotency key of a job can be null")));
-	sp_job_check_kind(text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND)));
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(ARG_KIND));
+	sp_job_check_kind(kind);
+	sp_job_require_kind(kind);
 	sp_job_check_args(PG_GETARG_JSONB_P(ARG_ARGS));
 	if (!PG_ARGISNULL(ARG_KEY) && VARSIZE_ANY_EXHDR(PG_GETARG_TEXT_PP(ARG_KEY)) == 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -144,6 +159,7 @@ spotai_submit(PG_FUNCTION_ARGS)
 	pg_uuid_t *id;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("job:submit");
 	check_submission(fcinfo);
 	SPI_connect();
 	if (PG_ARGISNULL(ARG_KEY))
@@ -180,6 +196,7 @@ spotai_cancel(PG_FUNCTION_ARGS)
 	bool isnull;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("job:submit");
 	SPI_connect();
 	args[0] = sp_pg_current_tenant();
 	args[1] = PG_GETARG_DATUM(0);
@@ -207,7 +224,7 @@ sp_job_no_such_job(const pg_uuid_t *id)
 	                       DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(id))))));
 }
 
-/* spotai.job_kinds(OUT kind text, OUT description text) returns setof record */
+/* spotai.job_kinds(OUT kind text, OUT description text, OUT permission text) returns setof record */
 Datum
 spotai_job_kinds(PG_FUNCTION_ARGS)
 {
@@ -219,10 +236,51 @@ spotai_job_kinds(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		Datum values[] = {CStringGetTextDatum(kinds[i].name),
-		                  CStringGetTextDatum(kinds[i].description)};
-		bool nulls[] = {false, false};
+		                  CStringGetTextDatum(kinds[i].description), (Datum) 0};
+		bool nulls[] = {false, false, kinds[i].permission == NULL};
+
+		if (kinds[i].permission != NULL)
+			values[2] = CStringGetTextDatum(kinds[i].permission);
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+static bool
+is_permitted(const char *name)
+{
+	const SpJobKind *kind = sp_job_kind(name);
+
+	if (kind == NULL)
+		return sp_identity_has_permission("*");
+	return kind->permission == NULL || sp_identity_permitted(kind->permission);
+}
+
+/*
+ * _spotai.job_permitted(kind text) returns boolean: for the policies of jobs and
+ * schedules.  A kind that only a newer library knows is for those who may do
+ * anything.  One statement asks once for the kind of its rows, as an InitPlan would.
+ */
+Datum
+spotai_job_permitted(PG_FUNCTION_ARGS)
+{
+	text *kind = PG_GETARG_TEXT_PP(0);
+	text *permitted = fcinfo->flinfo->fn_extra;
+	MemoryContext caller;
+
+	if (permitted != NULL && VARSIZE_ANY_EXHDR(permitted) == VARSIZE_ANY_EXHDR(kind) &&
+	    memcmp(VARDATA_ANY(permitted), VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind)) == 0)
+		PG_RETURN_BOOL(true);
+	if (!is_permitted(text_to_cstring(kind)))
+		PG_RETURN_BOOL(false);
+	/* rows of two kinds in turn: ask each time rather than fill the memory of the statement */
+	if (permitted == NULL)
+	{
+		caller = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+		fcinfo->flinfo->fn_extra =
+			cstring_to_text_with_len(VARDATA_ANY(kind), VARSIZE_ANY_EXHDR(kind));
+		MemoryContextSwitchTo(caller);
+	}
+	PG_RETURN_BOOL(true);
 }

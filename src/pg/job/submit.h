@@ -15,6 +15,9 @@
 /* 22023 with a hint that names the kinds, unless there is one of this name. */
 extern void sp_job_check_kind(const char *kind);
 
+/* 42501 unless the session may submit, cancel or change jobs of this kind, which exists. */
+extern void sp_job_require_kind(const char *kind);
+
 /* 22023 unless args is an object. */
 extern void sp_job_check_args(Jsonb *args);
 

@@ -27,6 +27,7 @@
 #include "core/crypto/constant_time.h"
 #include "core/crypto/envelope.h"
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/keys/keys.h"
 #include "pg/keys/source.h"
 #include "pg/owner.h"
@@ -372,6 +373,8 @@ spotai_rekey(PG_FUNCTION_ARGS)
 	uint64 count;
 	SpOwner before;
 
+	/* of all tenants, so for the operator; a superuser who is nobody may repair what there is */
+	(void) sp_identity_permitted("secret:write");
 	memcpy(current, sp_keys_source_current()->id, sizeof(current));
 	before = sp_pg_become_owner("data_key");
 	SPI_connect();

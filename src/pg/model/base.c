@@ -4,7 +4,8 @@
  *
  * The file lies beside the extension's SQL.  It becomes rows like every other
  * model, so that dumps, replicas and choices need no exception for it: by
- * spotai.migrate(), or when a tenant first needs it.
+ * spotai.migrate(), or when a tenant first needs it: then as the owner of the
+ * tables, because whoever separates a song need not be one who may change models.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -18,7 +19,9 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "pg/identity/identity.h"
 #include "pg/model/model.h"
+#include "pg/owner.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 
@@ -86,8 +89,17 @@ bool
 sp_model_ensure_base(void)
 {
 	SpModelRow row;
+	SpOwner before;
+	bool fresh;
 
-	return !sp_model_find(SP_MODEL_BASE, NULL, &row) && install();
+	if (sp_model_find(SP_MODEL_BASE, NULL, &row))
+		return false;
+	/* whose tenant gets it is asked here: nothing else holds the owner of the tables back */
+	(void) sp_identity_require();
+	before = sp_pg_become_owner("model");
+	fresh = install();
+	sp_pg_resign(&before);
+	return fresh;
 }
 
 /* spotai.model_install_base() returns boolean */
@@ -97,6 +109,7 @@ spotai_model_install_base(PG_FUNCTION_ARGS)
 	bool fresh;
 
 	sp_pg_require_tables();
+	sp_identity_require_permission("model:write");
 	SPI_connect();
 	fresh = install();
 	SPI_finish();

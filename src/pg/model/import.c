@@ -8,10 +8,6 @@
  * makes it all or nothing; reading first spares the tables the dead rows of a
  * file that is broken at its end.
  *
- * What the user leaves out is taken from the file (our own exports say what
- * they are) and then from the catalogue, which knows released weights by
- * their SHA-256.
- *
  * SPDX-License-Identifier: PostgreSQL
  */
 #include "postgres.h"
@@ -21,18 +17,15 @@
 #include "catalog/pg_type_d.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "storage/fd.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 
-#include "core/model/catalogue.h"
-#include "core/model/weights.h"
-#include "pg/audio/audio.h"
 #include "pg/file.h"
+#include "pg/identity/identity.h"
+#include "pg/model/import.h"
 #include "pg/model/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -52,25 +45,6 @@ SPOTAI_FUNCTION(spotai_model_import_file);
 /* Largest weights that are accepted, in bytes, after unpacking. */
 static double model_max_bytes = 4.0 * 1024 * 1024 * 1024;
 
-/* One import, from arguments to rows. */
-typedef struct Import
-{
-	char *name;
-	char *version;
-	char *licence;
-	char *source;
-	const SpArchitecture *architecture;
-	Jsonb *params; /* of the user; NULL when there are none */
-	SpDtype dtype;
-	bool activate;
-	SpWeights *weights;
-	const SpTensorSource *tensors;
-	uint8 sha256[PG_SHA256_DIGEST_LENGTH];
-	const SpCatalogueEntry *released; /* the release that the weights are, or NULL */
-	SpModelSpec spec;
-	Jsonb *resolved; /* spec as JSON */
-} Import;
-
 void
 sp_model_init(void)
 {
@@ -89,32 +63,6 @@ text_argument(FunctionCallInfo fcinfo, int arg)
 	return PG_ARGISNULL(arg) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(arg));
 }
 
-static void
-check_object(Jsonb *params, const char *whose)
-{
-	if (!JB_ROOT_IS_OBJECT(params))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("%s must be a JSON object", whose),
-		                errhint("For example {\"bins\": 1536}.")));
-}
-
-/* The architecture of this name; NULL for NULL. */
-static const SpArchitecture *
-find_architecture(const char *name)
-{
-	const SpArchitecture *found = name ? sp_architecture_find(name) : NULL;
-	StringInfoData known;
-
-	if (name == NULL || found != NULL)
-		return found;
-	initStringInfo(&known);
-	for (int i = 0; sp_architectures[i] != NULL; i++)
-		appendStringInfo(&known, "%s%s", i > 0 ? ", " : "", sp_architectures[i]->name);
-	ereport(ERROR,
-	        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("unknown architecture \"%s\"", name),
-	         errhint("Architectures that exist: %s.", known.data)));
-}
-
 static SpDtype
 find_dtype(const char *name)
 {
@@ -127,16 +75,18 @@ find_dtype(const char *name)
 }
 
 /* Everything that can be wrong without opening the file. */
-static Import *
+static SpImport *
 begin_import(FunctionCallInfo fcinfo, const char *what)
 {
-	Import *import = palloc0(sizeof(Import));
+	SpImport *import = palloc0(sizeof(SpImport));
 
+	sp_pg_require_tables();
+	sp_identity_require_permission("model:write");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 		        (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be null", what)));
 	import->name = text_argument(fcinfo, 1);
-	import->architecture = find_architecture(text_argument(fcinfo, 2));
+	import->architecture = sp_import_architecture(text_argument(fcinfo, 2));
 	import->version = text_argument(fcinfo, 3);
 	import->params = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	import->licence = text_argument(fcinfo, 5);
@@ -148,8 +98,7 @@ begin_import(FunctionCallInfo fcinfo, const char *what)
 	if (import->version != NULL)
 		sp_model_check_version(import->version);
 	if (import->params != NULL)
-		check_object(import->params, "params");
-	sp_pg_require_tables();
+		sp_import_check_params(import->params, "params");
 	return import;
 }
 
@@ -199,7 +148,7 @@ weights_limits(void)
  * and nothing behind this line changes.
  */
 static void
-open_weights(Import *import, const char *path, SpSpool *spool)
+open_weights(SpImport *import, const char *path, SpSpool *spool)
 {
 	SpWeightsLimits limits = weights_limits();
 	SpFault fault = {0};
@@ -213,136 +162,6 @@ open_weights(Import *import, const char *path, SpSpool *spool)
 	sp_pg_check(st, "model file", &fault);
 	sp_pg_own(import->weights, release_weights);
 	import->tensors = sp_weights_tensors(import->weights);
-}
-
-/* A value of our own exports' metadata, or NULL. */
-static char *
-metadata(const Import *import, const char *key)
-{
-	const char *value = sp_weights_metadata(import->weights, key);
-
-	return value ? pg_any_to_server(value, strlen(value), PG_UTF8) : NULL;
-}
-
-/* ---- recognising ---- */
-
-static void
-identify(Import *import)
-{
-	sp_audio_hash(sp_weights_payload(import->weights), import->sha256);
-	import->released = sp_catalogue_recognise(import->sha256);
-	if (import->name == NULL)
-		import->name = metadata(import, "spotai.name");
-	if (import->name == NULL && import->released != NULL)
-		import->name = pstrdup(import->released->name);
-	if (import->name == NULL)
-		ereport(ERROR,
-		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the model needs a name"),
-		         errdetail("The weights do not tell one, and no release is known that has them."),
-		         errhint("Pass name => 'my-model', for example.")));
-	if (import->version == NULL)
-		import->version = metadata(import, "spotai.version");
-	if (import->version == NULL)
-		import->version = pstrdup("1");
-	sp_model_check_name(import->name);
-	sp_model_check_version(import->version);
-}
-
-static void
-find_origin(Import *import)
-{
-	if (import->licence == NULL)
-		import->licence = metadata(import, "spotai.licence");
-	if (import->source == NULL)
-		import->source = metadata(import, "spotai.source");
-	if (import->released == NULL)
-		return;
-	if (import->licence == NULL)
-		import->licence = pstrdup(import->released->licence);
-	if (import->source == NULL)
-		import->source = pstrdup(import->released->url);
-}
-
-/* A name that people know should mean what they know; fine-tuned weights are welcome, silence is not. */
-static void
-warn_of_others(const Import *import)
-{
-	const SpCatalogueEntry *named = sp_catalogue_find(import->name);
-	uint8 expected[PG_SHA256_DIGEST_LENGTH];
-
-	if (named == NULL || metadata(import, "spotai.architecture") != NULL)
-		return;
-	sp_catalogue_digest(named->sha256, expected);
-	if (memcmp(expected, import->sha256, sizeof(expected)) != 0)
-		ereport(WARNING, (errmsg("these are not the released weights of \"%s\"", named->name),
-		                  errdetail("The SHA-256 of the released ones is %s.", named->sha256)));
-}
-
-static void
-choose_architecture(Import *import)
-{
-	if (import->architecture == NULL)
-		import->architecture = find_architecture(metadata(import, "spotai.architecture"));
-	if (import->architecture == NULL)
-		import->architecture = sp_architecture_recognise(import->tensors);
-	if (import->architecture == NULL)
-		ereport(ERROR,
-		        (errcode(ERRCODE_DATA_EXCEPTION), errmsg("no known network has these tensors"),
-		         errdetail("There are %zu of them, the first is \"%s\".", import->tensors->count,
-		                   import->tensors->count > 0 ? import->tensors->tensors[0].name : ""),
-		         errhint("Pass architecture => ... to learn which tensor is missing.")));
-}
-
-static Jsonb *
-jsonb_from_text(const char *text)
-{
-	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
-}
-
-static Jsonb *
-lay_over(Jsonb *below, Jsonb *above)
-{
-	if (below == NULL || above == NULL)
-		return below ? below : above;
-	return DatumGetJsonbP(
-		DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(below), JsonbPGetDatum(above)));
-}
-
-/* Hyper-parameters that somebody gives: the file, then the catalogue's entry of this name, then the user. */
-static Jsonb *
-given_params(const Import *import)
-{
-	const SpCatalogueEntry *named = sp_catalogue_find(import->name);
-	char *in_file = metadata(import, "spotai.params");
-	Jsonb *params = NULL;
-
-	if (in_file != NULL)
-	{
-		params = jsonb_from_text(in_file);
-		check_object(params, "spotai.params in the file");
-	}
-	if (named != NULL && named->params != NULL)
-		params = lay_over(params, jsonb_from_text(named->params));
-	return lay_over(params, import->params);
-}
-
-/* Names, shapes, hyper-parameters: does this network fit together? */
-static void
-resolve(Import *import)
-{
-	Jsonb *given = given_params(import);
-	char text[SP_MODEL_PARAMS_MAX];
-	SpFault fault = {0};
-
-	if (given != NULL)
-		sp_pg_check(sp_model_spec_parse(JsonbToCString(NULL, &given->root, VARSIZE(given)),
-		                                &import->spec, &fault),
-		            "model parameters", &fault);
-	import->spec.architecture = import->architecture;
-	sp_pg_check(import->architecture->resolve(import->tensors, &import->spec, &fault), "model file",
-	            &fault);
-	sp_pg_check(sp_model_spec_print(&import->spec, text), "model parameters", NULL);
-	import->resolved = jsonb_from_text(text);
 }
 
 /* ---- storing ---- */
@@ -359,7 +178,7 @@ digest_datum(const uint8 *sha256)
 
 /* The id that this name and version have, when they have these weights; 42710 for others. */
 static bool
-find_same(const Import *import, pg_uuid_t *id)
+find_same(const SpImport *import, pg_uuid_t *id)
 {
 	static SpQuery find = {
 		.text = "SELECT id, sha256 = $3 AND dtype = $4 AND params = $5 FROM spotai.model"
@@ -390,7 +209,7 @@ find_same(const Import *import, pg_uuid_t *id)
 
 /* This version of it, whatever its weights. */
 static bool
-is_installed(const Import *import)
+is_installed(const SpImport *import)
 {
 	static SpQuery find = {
 		.text = "SELECT FROM spotai.model"
@@ -405,20 +224,20 @@ is_installed(const Import *import)
 
 /* {"sdr": {...}, "sdr_source": ...} as published, {} where nothing is. */
 static Datum
-published_metrics(const Import *import)
+published_metrics(const SpImport *import)
 {
 	const SpCatalogueEntry *entry = import->released;
 	StringInfoData text;
 
 	if (entry == NULL || entry->sdr == NULL)
-		return JsonbPGetDatum(jsonb_from_text("{}"));
+		return JsonbPGetDatum(sp_import_jsonb("{}"));
 	initStringInfo(&text);
 	appendStringInfoString(&text, "{\"sdr\": {");
 	for (const SpCatalogueSdr *sdr = entry->sdr; sdr->stem != NULL; sdr++)
 		appendStringInfo(&text, "%s\"%s\": %.2f", sdr == entry->sdr ? "" : ", ", sdr->stem,
 		                 sdr->sdr_db);
 	appendStringInfo(&text, "}, \"sdr_source\": \"%s\"}", entry->sdr_source);
-	return JsonbPGetDatum(jsonb_from_text(text.data));
+	return JsonbPGetDatum(sp_import_jsonb(text.data));
 }
 
 static Datum
@@ -438,7 +257,7 @@ optional_text(const char *text)
 }
 
 static void
-insert_model(const Import *import, pg_uuid_t *id)
+insert_model(const SpImport *import, pg_uuid_t *id)
 {
 	static SpQuery insert = {
 		.text = "INSERT INTO spotai.model (tenant_id, name, version, architecture, params, stems,"
@@ -477,16 +296,14 @@ insert_model(const Import *import, pg_uuid_t *id)
 
 /* From open weights to rows: what both ways in share. */
 static void
-import_model(Import *import, pg_uuid_t *id)
+import_model(SpImport *import, pg_uuid_t *id)
 {
-	identify(import);
-	find_origin(import);
-	choose_architecture(import);
-	resolve(import);
+	sp_import_identify(import);
+	sp_import_resolve(import);
 	sp_model_lock(import->name);
 	if (!find_same(import, id))
 	{
-		warn_of_others(import);
+		sp_import_warn_of_others(import);
 		sp_model_verify(import->tensors);
 		insert_model(import, id);
 		sp_model_store_tensors(UUIDPGetDatum(id), import->tensors, import->dtype);
@@ -513,7 +330,7 @@ Datum
 spotai_model_import_file(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	Import *import = begin_import(fcinfo, "path");
+	SpImport *import = begin_import(fcinfo, "path");
 	char *path = text_to_cstring(PG_GETARG_TEXT_PP(0));
 
 	sp_pg_check_read_path(path, "send the content to spotai.model_import()");
@@ -528,12 +345,12 @@ spotai_model_import_file(PG_FUNCTION_ARGS)
 bool
 sp_model_import_shipped(const char *path, const char *name)
 {
-	Import *import = palloc0(sizeof(Import));
+	SpImport *import = palloc0(sizeof(SpImport));
 	pg_uuid_t id;
 
 	import->activate = true;
 	open_weights(import, path, NULL);
-	identify(import);
+	sp_import_identify(import);
 	if (strcmp(import->name, name) != 0)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 		                errmsg("\"%s\" holds the model \"%s\" instead of \"%s\"", path,
@@ -556,7 +373,7 @@ Datum
 spotai_model_import(PG_FUNCTION_ARGS)
 {
 	pg_uuid_t *id = palloc(sizeof(pg_uuid_t));
-	Import *import = begin_import(fcinfo, "content");
+	SpImport *import = begin_import(fcinfo, "content");
 	bytea *content;
 	SpSpool *spool;
 

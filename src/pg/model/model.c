@@ -17,6 +17,7 @@
 
 #include "core/model/catalogue.h"
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/model/model.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
@@ -233,9 +234,10 @@ begin_change(FunctionCallInfo fcinfo)
 {
 	char *name;
 
+	sp_pg_require_tables();
+	sp_identity_require_permission("model:write");
 	if (PG_ARGISNULL(0))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("name must not be null")));
-	sp_pg_require_tables();
 	SPI_connect();
 	name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	sp_model_check_name(name);

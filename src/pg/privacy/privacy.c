@@ -24,6 +24,7 @@
 #include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/reltrigger.h"
 #include "utils/syscache.h"
@@ -47,7 +48,7 @@ static bool consent_required = false;
 typedef struct Entry
 {
 	const char *name;
-	const char *permission; /* NULL: none */
+	const char *permission; /* NULL: none, and "false" is for sessions of no tenant */
 	bool self;              /* none for oneself, whom the first argument names */
 	bool operator;          /* nor for anybody with a credential */
 } Entry;
@@ -173,6 +174,9 @@ spotai_privacy(PG_FUNCTION_ARGS)
 
 	sp_pg_require_tables();
 	check_entry(entry, fcinfo);
+	/* asked here: as the owner, what others run as a superuser would be the operator */
+	if (entry->permission == NULL && !sp_identity_current().known)
+		PG_RETURN_BOOL(false);
 	before = sp_pg_become_owner("consent_event");
 	SPI_connect();
 	value = call(entry, fcinfo, result, &isnull);
@@ -233,18 +237,40 @@ check_audited(Oid relation)
 	table_close(rel, NoLock);
 }
 
+/*
+ * Statements name the table, and names can change hands between the look at
+ * their owner and the statement: the triggers of the new table would run as the
+ * owner of the old one.
+ */
+static void
+check_is_about(SPIPlanPtr plan, Oid relation)
+{
+	const CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(plan));
+
+	if (!list_member_oid(source->relationOids, relation))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+		                errmsg("a table with personal data was replaced by another of its name"),
+		                errhint("Try again.")));
+}
+
 /* The one value of the one row, in the memory context `result`. */
 static Datum
-run(const char *statement, Datum *args, const char *nulls, MemoryContext result, bool *isnull)
+run(const char *statement, Oid relation, Datum *args, const char *nulls, MemoryContext result,
+    bool *isnull)
 {
 	Oid types[] = {UUIDOID, UUIDOID, UUIDARRAYOID, TIMESTAMPTZOID, INT8OID};
 	MemoryContext caller = CurrentMemoryContext;
+	SPIPlanPtr plan = SPI_prepare(statement, lengthof(types), types);
 	Datum value;
-	int rc = SPI_execute_with_args(statement, lengthof(types), types, args, nulls, false, 0);
 
-	if (rc != SPI_OK_SELECT || SPI_processed != 1 || SPI_tuptable->tupdesc->natts != 1 ||
-	    SPI_gettypeid(SPI_tuptable->tupdesc, 1) != JSONBOID)
+	if (plan == NULL || list_length(SPI_plan_get_plan_sources(plan)) != 1)
+		elog(ERROR, "a statement of the privacy room is not one statement");
+	check_is_about(plan, relation);
+	if (SPI_execute_plan(plan, args, nulls, false, 0) != SPI_OK_SELECT || SPI_processed != 1 ||
+	    SPI_tuptable->tupdesc->natts != 1 || SPI_gettypeid(SPI_tuptable->tupdesc, 1) != JSONBOID)
 		elog(ERROR, "a statement of the privacy room did not answer one jsonb");
+	/* it may have been parsed again before it ran */
+	check_is_about(plan, relation);
 	value = sp_pg_column(0, 1, isnull);
 	if (!*isnull)
 	{
@@ -290,7 +316,7 @@ spotai_as_table_owner(PG_FUNCTION_ARGS)
 	if (somebody && !sp_identity_current().known)
 		check_audited(PG_GETARG_OID(0));
 	SPI_connect();
-	value = run(statement, args, nulls, result, &isnull);
+	value = run(statement, PG_GETARG_OID(0), args, nulls, result, &isnull);
 	SPI_finish();
 	SetUserIdAndSecContext(user, context);
 	if (isnull)

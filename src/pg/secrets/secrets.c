@@ -23,6 +23,7 @@
 
 #include "core/crypto/constant_time.h"
 #include "pg/audit/audit.h"
+#include "pg/identity/identity.h"
 #include "pg/keys/keys.h"
 #include "pg/owner.h"
 #include "pg/seam.h"
@@ -118,13 +119,14 @@ raise_missing(void)
 	                errhint("spotai.secrets() lists them.")));
 }
 
-/* --- rows; connected to SPI, as the owner ------------------------------------------ */
-
+/* Asked before we act as the owner: what others run as a superuser would be the operator then. */
 static pg_uuid_t
 own_tenant(void)
 {
 	return *DatumGetUUIDP(sp_pg_current_tenant());
 }
+
+/* --- rows; connected to SPI, as the owner ------------------------------------------ */
 
 /* Locked until the end of the transaction, so that two rotations follow each other. */
 static bool
@@ -214,11 +216,12 @@ spotai_secret_put(PG_FUNCTION_ARGS)
 	text *value;
 
 	sp_secrets_log_begin(&log, "spotai.secret_put(), statement withheld");
+	sp_identity_require_permission("secret:write");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
+	tenant = own_tenant();
 	before = sp_pg_become_owner("secret");
 	SPI_connect();
-	tenant = own_tenant();
 	secret.id = *DatumGetUUIDP(OidFunctionCall0(F_GEN_RANDOM_UUID));
 	if (!insert_row(&tenant, name, &secret, seal(&tenant, name, &secret, value)))
 		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
@@ -244,12 +247,13 @@ spotai_secret_rotate(PG_FUNCTION_ARGS)
 	text *value;
 
 	sp_secrets_log_begin(&log, "spotai.secret_rotate(), statement withheld");
+	sp_identity_require_permission("secret:write");
 	name = take_name(fcinfo);
 	value = take_value(fcinfo);
 	sp_keys_require();
+	tenant = own_tenant();
 	before = sp_pg_become_owner("secret");
 	SPI_connect();
-	tenant = own_tenant();
 	if (!lock_row(&tenant, name, &secret))
 		raise_missing();
 	secret.version++;
@@ -273,14 +277,17 @@ spotai_secret_delete(PG_FUNCTION_ARGS)
 		.nargs = 2,
 		.types = {UUIDOID, TEXTOID},
 	};
-	char *name = take_name(fcinfo);
-	SpOwner before = sp_pg_become_owner("secret");
+	SpOwner before;
 	pg_uuid_t tenant;
 	Secret secret;
 	bool deleted, isnull;
+	char *name;
 
-	SPI_connect();
+	sp_identity_require_permission("secret:write");
+	name = take_name(fcinfo);
 	tenant = own_tenant();
+	before = sp_pg_become_owner("secret");
+	SPI_connect();
 	deleted = sp_pg_query(&delete, (Datum[]){UUIDPGetDatum(&tenant), CStringGetTextDatum(name)},
 	                      NULL, false) > 0;
 	if (deleted)
@@ -346,31 +353,21 @@ sp_secrets_read(const pg_uuid_t *tenant, const char *name, size_t *n)
 	return read_secret(tenant, name, &secret, n);
 }
 
-/* The tenant of the session, for callers that may not ask themselves. */
-static pg_uuid_t
-ask_tenant(void)
-{
-	SpOwner before = sp_pg_become_owner("secret");
-	pg_uuid_t tenant;
-
-	SPI_connect();
-	tenant = own_tenant();
-	SPI_finish();
-	sp_pg_resign(&before);
-	return tenant;
-}
-
 /* spotai.secret_get(name text) returns text */
 Datum
 spotai_secret_get(PG_FUNCTION_ARGS)
 {
-	char *name = take_name(fcinfo);
-	pg_uuid_t tenant = ask_tenant();
+	pg_uuid_t tenant;
 	size_t n;
 	Secret secret;
-	char *value = read_secret(&tenant, name, &secret, &n);
-	text *result = cstring_to_text_with_len(value, (int) n);
+	char *name, *value;
+	text *result;
 
+	sp_identity_require_permission("secret:read");
+	name = take_name(fcinfo);
+	tenant = own_tenant();
+	value = read_secret(&tenant, name, &secret, &n);
+	result = cstring_to_text_with_len(value, (int) n);
 	sp_crypto_wipe(value, n);
 	record("secret.get", &secret);
 	PG_RETURN_TEXT_P(result);
@@ -387,13 +384,12 @@ spotai_secrets(PG_FUNCTION_ARGS)
 		.types = {UUIDOID},
 	};
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	pg_uuid_t tenant = own_tenant();
 	SpOwner before = sp_pg_become_owner("secret");
-	pg_uuid_t tenant;
 	uint64 count;
 
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
-	tenant = own_tenant();
 	count = sp_pg_query(&list, (Datum[]){UUIDPGetDatum(&tenant)}, NULL, false);
 	for (uint64 row = 0; row < count; row++)
 		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[row]);

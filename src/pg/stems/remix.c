@@ -22,6 +22,7 @@
 
 #include "core/audio/quantise.h"
 #include "pg/audio/reader.h"
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems/stems.h"
@@ -257,11 +258,12 @@ spotai_remix(PG_FUNCTION_ARGS)
 	pg_uuid_t *audio_id = palloc(sizeof(pg_uuid_t));
 	Mix mix = {0};
 
+	sp_pg_require_tables();
+	sp_identity_require_permission("stems:write");
 	if (!JB_ROOT_IS_OBJECT(gains))
 		ereport(ERROR,
 		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("gains must be a JSON object"),
 		         errhint("Example: {\"vocals\": null, \"drums\": -3}.")));
-	sp_pg_require_tables();
 	SPI_connect();
 	(void) sp_track_audio(track_id);
 	collect_inputs(&mix, track_id, gains);

@@ -15,6 +15,7 @@
 #include "utils/tuplestore.h"
 #include "utils/uuid.h"
 
+#include "pg/identity/identity.h"
 #include "pg/seam.h"
 #include "pg/sql.h"
 #include "pg/stems/stems.h"
@@ -59,9 +60,10 @@ spotai_separate(PG_FUNCTION_ARGS)
 	SpSeparation *separation;
 	char *model;
 
+	sp_pg_require_tables();
+	sp_identity_require_permission("stems:write");
 	check_not_null(fcinfo, 0, "track_id");
 	check_not_null(fcinfo, 1, "stems");
-	sp_pg_require_tables();
 	InitMaterializedSRF(fcinfo, 0);
 	SPI_connect();
 	model = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));

@@ -1,0 +1,172 @@
+/*
+ * src/core/vector/nearest.c
+ *	  The nearest centroid of many vectors: one matrix product.
+ *
+ * |x - c|^2 = |x|^2 - 2 <x, c> + |c|^2, of which the first term is the same for
+ * all centroids.  Products come from oneDNN's sgemm, which this house has for its
+ * networks; it picks its kernels by the machine, and starts no threads when a
+ * library is loaded, as Debian's OpenBLAS does.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include <float.h>
+
+#include <dnnl.h>
+
+#include "core/nn/nn.h"
+#include "core/sp_simd.h"
+#include "core/vector/distance.h"
+#include "core/vector/kmeans.h"
+
+/* Vectors of a task, and centroids of a product: its result stays in the second cache. */
+#define ROWS    256
+#define COLUMNS 512
+
+struct SpNearest
+{
+	const SpEnv *env;
+	const float *centroids;
+	size_t count, dims;
+	SpPool *pool;
+	float *norms;    /* [count], squared */
+	float *products; /* [threads][ROWS][COLUMNS] */
+	/* of the batch that runs */
+	const float *vectors;
+	size_t n;
+	uint32_t *nearest;
+	float *distances;
+};
+
+static size_t
+threads_of(SpPool *pool)
+{
+	return pool != NULL ? (size_t) sp_pool_threads(pool) : 1;
+}
+
+SpStatus
+sp_nearest_new(const SpEnv *env, const float *centroids, size_t count, size_t dims, SpPool *pool,
+               SpNearest **out)
+{
+	SpNearest *s = sp_calloc(env, 1, sizeof(*s));
+
+	*out = NULL;
+	if (s == NULL)
+		return SP_ERR_NO_MEMORY;
+	s->env = env;
+	s->centroids = centroids;
+	s->count = count;
+	s->dims = dims;
+	s->pool = pool;
+	s->norms = sp_alloc(env, count, sizeof(float));
+	s->products = sp_alloc(env, threads_of(pool) * ROWS * COLUMNS, sizeof(float));
+	if (s->norms == NULL || s->products == NULL)
+	{
+		sp_nearest_free(s);
+		return SP_ERR_NO_MEMORY;
+	}
+	for (size_t i = 0; i < count; i++)
+		s->norms[i] = (float) sp_vector_norm_squared(centroids + i * dims, dims);
+	*out = s;
+	return SP_OK;
+}
+
+void
+sp_nearest_free(SpNearest *s)
+{
+	if (s == NULL)
+		return;
+	sp_free(s->env, s->norms);
+	sp_free(s->env, s->products);
+	sp_free(s->env, s);
+}
+
+/* products[n] of a vector become its distances, less its own square; the least one. */
+SP_CLONES static size_t
+find_least(float *restrict products, const float *restrict norms, size_t n)
+{
+	float least = FLT_MAX;
+	size_t at = 0;
+
+	for (size_t i = 0; i < n; i++)
+		products[i] = norms[i] - 2.0f * products[i];
+	for (size_t i = 0; i < n; i++)
+		least = products[i] < least ? products[i] : least;
+	while (at + 1 < n && !(products[at] <= least))
+		at++;
+	return at;
+}
+
+/* Rows from .. to of the batch against a block of centroids. */
+static bool
+compare_block(const SpNearest *s, size_t from, size_t rows, size_t first, float *products,
+              float *best)
+{
+	size_t columns = s->count - first < COLUMNS ? s->count - first : COLUMNS;
+	dnnl_dim_t m = (dnnl_dim_t) rows, n = (dnnl_dim_t) columns, k = (dnnl_dim_t) s->dims;
+
+	if (dnnl_sgemm('N', 'T', m, n, k, 1.0f, s->vectors + from * s->dims, k,
+	               s->centroids + first * s->dims, k, 0.0f, products, n) != dnnl_success)
+		return false;
+	for (size_t r = 0; r < rows; r++)
+	{
+		float *row = products + r * columns;
+		size_t at = find_least(row, s->norms + first, columns);
+
+		if (first == 0 || row[at] < best[r])
+		{
+			best[r] = row[at];
+			s->nearest[from + r] = (uint32_t) (first + at);
+		}
+	}
+	return true;
+}
+
+static SpStatus
+find_rows(void *arg, int task, int worker, const SpStop *stop)
+{
+	const SpNearest *s = arg;
+	size_t from = (size_t) task * ROWS, rows = s->n - from < ROWS ? s->n - from : ROWS;
+	float *products = s->products + (size_t) worker * ROWS * COLUMNS;
+	float best[ROWS];
+
+	if (s->pool != NULL)
+		sp_nn_enter_thread();
+	for (size_t first = 0; first < s->count; first += COLUMNS)
+	{
+		if (sp_stop_asked(stop))
+			return SP_ERR_CANCELED;
+		if (!compare_block(s, from, rows, first, products, best))
+			return SP_ERR_NO_MEMORY;
+	}
+	if (s->distances != NULL)
+		for (size_t r = 0; r < rows; r++)
+		{
+			const float *x = s->vectors + (from + r) * s->dims;
+			float square = (float) sp_vector_norm_squared(x, s->dims) + best[r];
+
+			s->distances[from + r] = square > 0 ? square : 0;
+		}
+	return SP_OK;
+}
+
+SpStatus
+sp_nearest_find(SpNearest *s, const float *vectors, size_t n, uint32_t *nearest, float *distances)
+{
+	int tasks = (int) ((n + ROWS - 1) / ROWS);
+	SpStatus st = SP_OK;
+
+	if (!sp_can_enter_library())
+		return SP_ERR_NO_MEMORY;
+	s->vectors = vectors;
+	s->n = n;
+	s->nearest = nearest;
+	s->distances = distances;
+	if (s->pool != NULL)
+	{
+		sp_pool_start(s->pool, find_rows, s, tasks);
+		return sp_pool_wait(s->pool);
+	}
+	for (int i = 0; i < tasks && st == SP_OK; i++)
+		st = sp_should_stop(s->env) ? SP_ERR_CANCELED : find_rows(s, i, 0, NULL);
+	return st;
+}
