@@ -43,6 +43,13 @@ AS 'MODULE_PATHNAME', 'spotai_login_api_key';
 COMMENT ON FUNCTION spotai.login_api_key(text) IS
 'makes an API key the session''s credential and answers its principal; as spotai.login(). 28000 when it is refused';
 
+CREATE FUNCTION spotai.api_key_token(key text, ttl interval DEFAULT '15 minutes') RETURNS text
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_api_key_token';
+COMMENT ON FUNCTION spotai.api_key_token(text, interval) IS
+'exchanges an API key for a token that is good for the same, at most a day and no longer than the key is, from the key''s networks; needs no login. So the key itself need not be sent with each session: with spotai.key_sessions = off it must not be. 28000 when the key is refused';
+
 CREATE FUNCTION spotai.logout() RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -88,7 +95,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_trust_issuer';
 COMMENT ON FUNCTION spotai.trust_issuer(text, text, jsonb) IS
-'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write. 42710 when another tenant has the same issuer and audience, 54000 when an issuer is trusted for 64 audiences, 22023 for what is no set of public keys';
+'accepts tokens that another issuer signed for the audience, as tokens of this tenant, from principals whose issuer and subject are known (spotai.create_principal()); replaces the keys where it is trusted already. Needs identity:write, and with spotai.tenants_trust = off a session of spotai_admin. 42710 when another tenant has the same issuer and audience, 22023 for what is no set of public keys';
 
 CREATE FUNCTION spotai.distrust_issuer(issuer text, audience text) RETURNS boolean
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -194,7 +201,7 @@ LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_totp_verify';
 COMMENT ON FUNCTION spotai.totp_verify(uuid, text) IS
-'whether the code is the principal''s one-time password now, one step earlier or later, or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour. 25001 in a transaction block, which could take that back. For oneself, or with identity:issue: 42501. False for principals that do not exist or are not enrolled';
+'whether the code is the principal''s one-time password now, one step earlier or later (spotai.totp_steps), or one of its recovery codes; each is accepted once. After 5 wrong codes in a row none is looked at for 30 seconds, and twice as long with each further one, up to an hour. 25001 in a transaction block, which could take that back. For oneself, or with identity:issue: 42501. False for principals that do not exist or are not enrolled';
 
 CREATE FUNCTION spotai.issue_refresh_token(principal uuid, ttl interval DEFAULT '30 days') RETURNS text
 LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
@@ -216,6 +223,77 @@ SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'spotai_rate_limit';
 COMMENT ON FUNCTION spotai.rate_limit(text, integer, interval) IS
 'whether this call is one of at most max_calls (10000) in any window of that length, counted for each bucket of the tenant; a call that is refused or rolled back does not count. Callers of one bucket wait for each other''s commit. 42501 for nobody, 22023 for other limits';
+
+-- ---- sessions, and how good a login must be
+
+CREATE FUNCTION spotai.begin_session(
+    principal uuid, methods text[], ttl interval DEFAULT '30 days', scopes text[] DEFAULT NULL, label text DEFAULT NULL,
+    certificate text DEFAULT NULL, OUT session uuid, OUT access_token text, OUT refresh_token text)
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_begin_session';
+COMMENT ON FUNCTION spotai.begin_session(uuid, text[], interval, text[], text, text) IS
+'for the service that logs people in: begins a session of a principal who has just proved who he is, by methods such as {pwd,otp,mfa} (RFC 8176). Answers an access token of 15 minutes that says when and how (auth_time, amr), names the session (sid) and ends with it, and a refresh token for spotai.refresh(). scopes: permissions that it has at most. label: what the principal recognises it by. certificate: thumbprint of the client''s certificate (spotai.client_certificate()), without which its tokens are good for nothing (RFC 8705). Needs identity:issue. 42704 when there is no such principal, 22023 for what is no method, no permission, or more than 366 days';
+
+CREATE FUNCTION spotai.client_certificate() RETURNS text
+LANGUAGE C STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_client_certificate';
+COMMENT ON FUNCTION spotai.client_certificate() IS
+'SHA-256 of the certificate that the client of this connection has shown, in base64url, as tokens name it (RFC 8705: x5t#S256); null without one';
+
+CREATE FUNCTION spotai.step_up(code text, OUT session uuid, OUT access_token text, OUT refresh_token text)
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_step_up';
+COMMENT ON FUNCTION spotai.step_up(text) IS
+'proves the session''s principal again, by a one-time password or a recovery code: ends its session and begins another one, which has a second factor and a recent login, the same scopes and the same end. Nulls when the code is wrong, as spotai.totp_verify(). 55000 for API keys and the operator, 25001 in a transaction block';
+
+CREATE FUNCTION spotai.sessions(
+    principal uuid DEFAULT NULL,
+    OUT session uuid, OUT of_principal uuid, OUT label text, OUT methods text[], OUT scopes text[], OUT authenticated_at timestamptz,
+    OUT refreshed_at timestamptz, OUT expires_at timestamptz, OUT current boolean)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_sessions';
+COMMENT ON FUNCTION spotai.sessions(uuid) IS
+'sessions that can be refreshed: one''s own, with identity:write another''s; the operator''s, without a principal, all of the tenant. Access tokens of spotai.issue_token() and of other issuers belong to none';
+
+CREATE FUNCTION spotai.end_session(session uuid) RETURNS boolean
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_end_session';
+COMMENT ON FUNCTION spotai.end_session(uuid) IS
+'ends a session: its refresh token, and from the next transaction on its access tokens. One''s own, or with identity:write or identity:issue; another than the current one needs a recent login (spotai.reauth_after). False when there is none to end';
+
+CREATE FUNCTION spotai.api_keys(
+    principal uuid DEFAULT NULL,
+    OUT id uuid, OUT of_principal uuid, OUT name text, OUT prefix text, OUT scopes text[], OUT networks cidr[],
+    OUT created_at timestamptz, OUT expires_at timestamptz, OUT last_used_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C STABLE PARALLEL UNSAFE ROWS 10
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_api_keys';
+COMMENT ON FUNCTION spotai.api_keys(uuid) IS
+'API keys that are valid, by their first characters and with the id for spotai.revoke_api_key(): one''s own, with identity:write another''s; the operator''s, without a principal, all of the tenant';
+
+CREATE FUNCTION spotai.require_recent_login() RETURNS void
+LANGUAGE C STABLE PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_require_recent_login';
+COMMENT ON FUNCTION spotai.require_recent_login() IS
+'for functions of one''s own that do something sensitive: 42501 for persons whose login is older than spotai.reauth_after or has no second factor where spotai.second_factor wants one, and for nobody';
+
+CREATE FUNCTION spotai.identity_notices(
+    since timestamptz, ahead interval DEFAULT '14 days',
+    OUT occurred_at timestamptz, OUT principal uuid, OUT notice text, OUT about text)
+RETURNS SETOF record
+LANGUAGE C STABLE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'spotai_identity_notices';
+COMMENT ON FUNCTION spotai.identity_notices(timestamptz, interval) IS
+'what principals should hear of, for a program that writes to them: login.refused, login.new_address, recovery_code.used, session.begun, signed_out, factor.enrolled, recovery_codes.made, key.created, key.revoked, and key.expiring, which is ahead of the end. With identity:read of the whole tenant, otherwise of oneself. Ask again with the newest occurred_at';
 
 -- ---- PostgreSQL's roles
 

@@ -22,7 +22,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE ROWS 40
 SET search_path = pg_catalog, pg_temp AS $$
 VALUES
     ('spotai.refresh_token', 'principal_id', 'delete', NULL::jsonb,
-     ARRAY['id', 'family_id', 'created_at', 'expires_at', 'used_at', 'revoked_at'], 'expires_at', 'sessions of a person; the hash is not shown'),
+     ARRAY['id', 'family_id', 'created_at', 'expires_at', 'used_at', 'revoked_at', 'authenticated_at', 'methods', 'scopes', 'label', 'certificate'], 'expires_at', 'sessions of a person; the hash is not shown'),
     ('spotai.recovery_code', 'principal_id', 'delete', NULL, ARRAY['created_at'], NULL, 'the hash is not shown'),
     ('spotai.totp', 'principal_id', 'delete', NULL,
      ARRAY['last_step', 'failures', 'locked_until', 'confirmed_at', 'created_at', 'updated_at'], NULL, 'the secret is not shown'),

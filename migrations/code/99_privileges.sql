@@ -18,9 +18,10 @@ BEGIN
     FOR wanted IN
         SELECT g.grantees, p.oid::regprocedure AS routine, p.prokind
         FROM (VALUES
-            (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key',
+            (everybody, ARRAY['version', 'current_tenant', 'current_principal', 'has_permission', 'login', 'login_api_key', 'api_key_token',
                               'logout', 'verify_jwt', 'jwks', 'refresh', 'revoke_tokens', 'totp_verify', 'totp_enroll',
-                              'totp_recovery_codes', 'rate_limit', 'audit', 'audit_inclusion_proof',
+                              'totp_recovery_codes', 'rate_limit', 'step_up', 'sessions', 'end_session', 'api_keys',
+                              'require_recent_login', 'client_certificate', 'identity_notices', 'audit', 'audit_inclusion_proof',
                               'audit_consistency_proof', 'audit_checkpoint', 'audit_verify_inclusion',
                               'audit_verify_consistency', 'has_consent', 'consent_give', 'consent_withdraw',
                               'subject_export', 'embedding', 'to_array', 'l2_distance', 'inner_product',
@@ -29,7 +30,7 @@ BEGIN
             -- policies call these in the name of whoever reads or writes
             (everybody, ARRAY['_spotai.permitted', '_spotai.job_permitted']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
-                           'create_api_key', 'revoke_api_key', 'create_principal', 'deactivate_principal', 'create_role',
+                           'create_api_key', 'revoke_api_key', 'begin_session', 'create_principal', 'deactivate_principal', 'create_role',
                            'grant_role', 'revoke_role', 'subject_erase', 'hold_place', 'hold_release', 'retention_set',
                            'retention_drop', 'retention_run', 'purge']),
             (music, ARRAY['ingest', 'ingest_file', 'ingest_large_object', 'audio_content', 'export_audio', 'waveform_svg',

@@ -214,25 +214,37 @@ CREATE TABLE spotai.refresh_token (
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     revoked_at timestamptz,
+    authenticated_at timestamptz,
+    methods text[],
+    scopes text[],
+    label text CHECK (label <> '' AND octet_length(label) <= 255),
+    certificate text,
     PRIMARY KEY (tenant_id, id),
     FOREIGN KEY (tenant_id, principal_id) REFERENCES spotai.principal (tenant_id, id) ON DELETE CASCADE
 );
 CREATE INDEX refresh_token_hash_idx ON spotai.refresh_token (hash);
 CREATE INDEX refresh_token_family_idx ON spotai.refresh_token (tenant_id, family_id);
 CREATE INDEX refresh_token_principal_idx ON spotai.refresh_token (tenant_id, principal_id);
+CREATE INDEX refresh_token_revoked_idx ON spotai.refresh_token (tenant_id, family_id) WHERE revoked_at IS NOT NULL;
+COMMENT ON INDEX spotai.refresh_token_revoked_idx IS 'has a session ended? asked for each of its access tokens';
 COMMENT ON INDEX spotai.refresh_token_hash_idx IS 'whose token is this? asked before the tenant is known';
 COMMENT ON INDEX spotai.refresh_token_family_idx IS 'all that came from one login, to revoke them';
 COMMENT ON INDEX spotai.refresh_token_principal_idx IS 'the refresh tokens of a principal';
 COMMENT ON TABLE spotai.refresh_token IS 'tokens that are exchanged for new ones once; using one twice revokes its family';
 COMMENT ON COLUMN spotai.refresh_token.tenant_id IS 'owner';
 COMMENT ON COLUMN spotai.refresh_token.id IS 'identifier';
-COMMENT ON COLUMN spotai.refresh_token.family_id IS 'the tokens that came from one login, one after the other';
+COMMENT ON COLUMN spotai.refresh_token.family_id IS 'the session: the tokens that came from one login, one after the other; the claim sid of access tokens';
 COMMENT ON COLUMN spotai.refresh_token.principal_id IS 'principal that new tokens are for';
 COMMENT ON COLUMN spotai.refresh_token.hash IS 'SHA-256 of the token, which has 256 random bits';
 COMMENT ON COLUMN spotai.refresh_token.created_at IS 'when the row was made';
 COMMENT ON COLUMN spotai.refresh_token.expires_at IS 'when the family ends; exchanging does not move it';
 COMMENT ON COLUMN spotai.refresh_token.used_at IS 'when the token was exchanged; null while it is the newest of its family';
 COMMENT ON COLUMN spotai.refresh_token.revoked_at IS 'when the family was revoked; null while it is valid';
+COMMENT ON COLUMN spotai.refresh_token.authenticated_at IS 'when the principal logged in: the claim auth_time of access tokens; null when nobody said so';
+COMMENT ON COLUMN spotai.refresh_token.methods IS 'how it logged in: the claim amr; null when nobody said so';
+COMMENT ON COLUMN spotai.refresh_token.scopes IS 'permissions that access tokens have at most; null: no such limit';
+COMMENT ON COLUMN spotai.refresh_token.certificate IS 'thumbprint of the certificate of the client that the session is bound to (RFC 8705); null: none';
+COMMENT ON COLUMN spotai.refresh_token.label IS 'what the principal recognises the session by, such as its device';
 
 CREATE TABLE spotai.login_attempt (
     tenant_id uuid NOT NULL REFERENCES spotai.tenant (id),

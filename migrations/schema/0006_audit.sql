@@ -136,7 +136,7 @@ COMMENT ON COLUMN spotai.audit_log.principal_id IS 'who had logged in; null when
 COMMENT ON COLUMN spotai.audit_log.action IS 'what was done';
 COMMENT ON COLUMN spotai.audit_log.object IS 'what it was done to';
 COMMENT ON COLUMN spotai.audit_log.subject_id IS 'person whose data the detail is';
-COMMENT ON COLUMN spotai.audit_log.detail IS 'role: the database role that did it; data: what spotai.audit() was given; event: of the extension itself, which nobody else can write; old and new: of a row. Null when it is a person''s, which is encrypted: spotai.audit_detail()';
+COMMENT ON COLUMN spotai.audit_log.detail IS 'role: the database role that did it; client: the address that an event came from, unless by a Unix socket; data: what spotai.audit() was given; event: of the extension itself, which nobody else can write; old and new: of a row. Null when it is a person''s, which is encrypted: spotai.audit_detail()';
 COMMENT ON COLUMN spotai.audit_log.position IS 'position in the sealed log; null while it is not sealed';
 
 CREATE VIEW spotai.audit_unsealed WITH (security_invoker = true) AS

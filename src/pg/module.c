@@ -37,7 +37,6 @@ SPOTAI_FUNCTION(spotai_require_tables);
 void
 _PG_init(void)
 {
-	sp_identity_init();
 	sp_audio_init();
 	sp_nn_init();
 	sp_model_init();
@@ -45,6 +44,8 @@ _PG_init(void)
 	sp_job_init();
 	sp_keys_init();
 	sp_secrets_init();
+	/* its hook sees what is refused before that one withholds it */
+	sp_identity_init();
 	sp_audit_init();
 	sp_privacy_init();
 	MarkGUCPrefixReserved("spotai");

@@ -56,9 +56,16 @@ peek(const char *token, size_t length, const SpClaims *claims)
 	if (st == SP_OK && (memchr(out.kid, '\0', sizeof(out.kid)) == NULL ||
 	                    memchr(out.issuer, '\0', sizeof(out.issuer)) == NULL))
 		abort();
-	if (issuer != NULL && n <= SP_PEEK_ISSUER_MAX &&
-	    (st != SP_OK || strcmp(issuer, out.issuer) != 0))
+	if (issuer != NULL && st == SP_OK && strcmp(issuer, out.issuer) != 0)
 		abort();
+	/* one that is for too many audiences is refused, too */
+	if (issuer != NULL && st != SP_OK && n <= SP_PEEK_ISSUER_MAX && !sp_claims_has(claims, "aud"))
+		abort();
+	if (claims != NULL && st == SP_OK && out.n_audiences > 0 &&
+	    strcmp(sp_claims_item(claims, "aud", 0), out.audiences) != 0)
+		abort();
+	if (claims != NULL)
+		(void) sp_claims_member(claims, "cnf", "x5t#S256");
 }
 
 /* True when the token was taken. */

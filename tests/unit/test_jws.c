@@ -317,10 +317,36 @@ test_headers(void)
 }
 
 static void
+test_rsa_bits(void)
+{
+	SpJwsOptions enough = {.rsa_min_bits = 2048}, more = {.rsa_min_bits = 3072};
+	SpJwa algs[] = {SP_JWA_RS256, SP_JWA_PS256, SP_JWA_ES256};
+	char *token;
+	size_t length;
+
+	for (int i = 0; i < 3; i++)
+	{
+		SpJwk *key = key_for(algs[i], rsa);
+		SpJwkSet *set = NULL;
+
+		CHECK(sp_jwk_bits(key) == (algs[i] == SP_JWA_ES256 ? 0 : 2048));
+		CHECK(sp_jws_sign(&check_env, key, algs[i], NULL, "{}", 2, &token, &length) == SP_OK);
+		CHECK(sp_jwk_set_new(&check_env, &set) == SP_OK);
+		CHECK(sp_jwk_set_add(set, key, NULL) == SP_OK);
+		CHECK(verify(token, length, set, &enough) == SP_JWT_OK);
+		CHECK(verify(token, length, set, &more) ==
+		      (algs[i] == SP_JWA_ES256 ? SP_JWT_OK : SP_JWT_WEAK_KEY));
+		sp_free(&check_env, token);
+		sp_jwk_set_free(set);
+	}
+}
+
+static void
 test_typ(void)
 {
 	SpJwkSet *set = parse_set(OCT_JWK("HS256"));
 	SpJwsOptions at = {.typ = "at+jwt"};
+	SpJwsOptions several = {.typ = ",JWT , at+jwt", .typ_optional = true};
 	char header[256];
 
 	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", set, &at) == SP_JWT_OK);
@@ -331,6 +357,15 @@ test_typ(void)
 	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"JWT\"}", set, &at) == SP_JWT_TYPE);
 	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"\"}", set, &at) == SP_JWT_TYPE);
 	CHECK(verify_header("{\"alg\":\"HS256\"}", set, &at) == SP_JWT_TYPE);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"at+jwt2\"}", set, &at) == SP_JWT_TYPE);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"at\"}", set, &at) == SP_JWT_TYPE);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"jwt\"}", set, &several) == SP_JWT_OK);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"at+jwt\"}", set, &several) == SP_JWT_OK);
+	CHECK(verify_header("{\"alg\":\"HS256\"}", set, &several) == SP_JWT_OK);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"logout+jwt\"}", set, &several) ==
+	      SP_JWT_TYPE);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\"\"}", set, &several) == SP_JWT_TYPE);
+	CHECK(verify_header("{\"alg\":\"HS256\",\"typ\":\",\"}", set, &several) == SP_JWT_TYPE);
 	CHECK(verify_header("{\"alg\":\"HS256\"}", set, NULL) == SP_JWT_OK);
 	for (int n = 60; n < 70; n++)
 	{
@@ -516,6 +551,7 @@ main(void)
 	test_public_key_as_secret();
 	test_headers();
 	test_typ();
+	test_rsa_bits();
 	test_kid();
 	test_memo_forgets();
 	test_sizes();

@@ -178,6 +178,32 @@ test_access(void)
 	CHECK(claims == NULL && why == SP_JWT_OK);
 }
 
+static void
+test_items(void)
+{
+	static const char text[] = "{\"amr\":[\"pwd\",\"otp\",7,\"mfa\"],\"one\":\"otp\",\"n\":3,"
+							   "\"cnf\":{\"x5t#S256\":\"abc\",\"n\":1},\"null\":null}";
+	SpClaims *claims;
+	SpJwtError why;
+
+	CHECK(sp_claims_read(&check_env, (const uint8_t *) text, strlen(text), &claims, &why, NULL) ==
+	      SP_OK);
+	CHECK(strcmp(sp_claims_item(claims, "amr", 0), "pwd") == 0);
+	CHECK(strcmp(sp_claims_item(claims, "amr", 1), "otp") == 0);
+	CHECK(sp_claims_item(claims, "amr", 2) == NULL && sp_claims_item(claims, "amr", 4) == NULL);
+	CHECK(strcmp(sp_claims_item(claims, "one", 0), "otp") == 0);
+	CHECK(sp_claims_item(claims, "one", 1) == NULL);
+	CHECK(sp_claims_item(claims, "n", 0) == NULL && sp_claims_item(claims, "cnf", 0) == NULL);
+	CHECK(sp_claims_item(claims, "no", 0) == NULL);
+	CHECK(strcmp(sp_claims_member(claims, "cnf", "x5t#S256"), "abc") == 0);
+	CHECK(sp_claims_member(claims, "cnf", "n") == NULL);
+	CHECK(sp_claims_member(claims, "one", "x") == NULL &&
+	      sp_claims_member(claims, "no", "x") == NULL);
+	CHECK(sp_claims_has(claims, "null") && sp_claims_has(claims, "n"));
+	CHECK(!sp_claims_has(claims, "no"));
+	sp_claims_free(claims);
+}
+
 int
 main(void)
 {
@@ -187,5 +213,6 @@ main(void)
 	test_audience();
 	test_issuer();
 	test_access();
+	test_items();
 	return check_report();
 }

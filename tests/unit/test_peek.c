@@ -62,6 +62,41 @@ test_names(void)
 	CHECK(out.kid[0] == '\0' && out.issuer[0] == '\0');
 }
 
+static void
+test_audiences(void)
+{
+	SpPeek out;
+	char many[1024] = "{\"aud\":[\"0\"", *long_one;
+
+	CHECK(peek_json("{}", "{}", &out) == SP_JWT_OK && out.n_audiences == 0);
+	CHECK(peek_json("{}", "{\"aud\":\"music\"}", &out) == SP_JWT_OK && out.n_audiences == 1);
+	CHECK(strcmp(out.audiences, "music") == 0);
+	CHECK(peek_json("{}", "{\"aud\":[\"films\",\"\",\"music\"]}", &out) == SP_JWT_OK);
+	CHECK(out.n_audiences == 3 && memcmp(out.audiences, "films\0\0music", 13) == 0);
+	CHECK(peek_json("{}", "{\"aud\":[]}", &out) == SP_JWT_OK && out.n_audiences == 0);
+	CHECK(peek_json("{}", "{\"aud\":7}", &out) == SP_JWT_MALFORMED);
+	CHECK(peek_json("{}", "{\"aud\":null}", &out) == SP_JWT_MALFORMED);
+	CHECK(peek_json("{}", "{\"aud\":[\"a\",7]}", &out) == SP_JWT_MALFORMED);
+	CHECK(peek_json("{}", "{\"aud\":[[\"a\"]]}", &out) == SP_JWT_MALFORMED);
+	for (int i = 1; i < SP_PEEK_AUDIENCES; i++)
+		strcat(many, ",\"a\"");
+	strcat(many, "]}");
+	CHECK(peek_json("{}", many, &out) == SP_JWT_OK && out.n_audiences == SP_PEEK_AUDIENCES);
+	strcpy(many + strlen(many) - 2, ",\"a\"]}");
+	CHECK(peek_json("{}", many, &out) == SP_JWT_MALFORMED);
+	long_one = malloc(SP_PEEK_AUDIENCE_BYTES + 64);
+	for (int more = 0; more < 2; more++)
+	{
+		size_t n = SP_PEEK_AUDIENCE_BYTES - 1 + (size_t) more;
+
+		strcpy(long_one, "{\"aud\":\"");
+		memset(long_one + 8, 'a', n);
+		strcpy(long_one + 8 + n, "\"}");
+		CHECK(peek_json("{}", long_one, &out) == (more ? SP_JWT_MALFORMED : SP_JWT_OK));
+	}
+	free(long_one);
+}
+
 /* A member of n letters. */
 static const char *
 long_member(const char *name, size_t n)
@@ -149,6 +184,7 @@ int
 main(void)
 {
 	test_names();
+	test_audiences();
 	test_lengths();
 	test_refused();
 	test_memory();

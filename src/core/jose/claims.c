@@ -130,6 +130,28 @@ sp_claims_time(const SpClaims *claims, const char *name, double *seconds)
 	return true;
 }
 
+bool
+sp_claims_has(const SpClaims *claims, const char *name)
+{
+	return json_object_get(claims->json, name) != NULL;
+}
+
+const char *
+sp_claims_item(const SpClaims *claims, const char *name, size_t i)
+{
+	const json_t *value = json_object_get(claims->json, name);
+
+	if (i == 0 && json_is_string(value))
+		return json_string_value(value);
+	return json_string_value(json_array_get(value, i));
+}
+
+const char *
+sp_claims_member(const SpClaims *claims, const char *name, const char *member)
+{
+	return json_string_value(json_object_get(json_object_get(claims->json, name), member));
+}
+
 /* "on or after" exp (RFC 7519, 4.1.4), before nbf (4.1.5). */
 static SpStatus
 check_times(const SpClaims *claims, const SpClaimsWant *want, SpJwtError *why, SpFault *fault)

@@ -52,4 +52,16 @@ SpStatus sp_claims_check(const SpClaims *claims, const SpClaimsWant *want, SpJwt
 const char *sp_claims_text(const SpClaims *claims, const char *name, size_t *length);
 bool sp_claims_time(const SpClaims *claims, const char *name, double *seconds);
 
+/* Whether there is a claim of that name, whatever it is. */
+bool sp_claims_has(const SpClaims *claims, const char *name);
+
+/*
+ * Text i of a claim that is an array of texts, or, as text 0, a text; NULL: there is none.  What is
+ * in the array and no text is NULL as well, and hides what comes behind it.
+ */
+const char *sp_claims_item(const SpClaims *claims, const char *name, size_t i);
+
+/* A text in a claim that is an object, such as "x5t#S256" in "cnf"; NULL: there is none. */
+const char *sp_claims_member(const SpClaims *claims, const char *name, const char *member);
+
 #endif /* SP_JOSE_CLAIMS_H */

@@ -361,6 +361,12 @@ sp_jwk_type(const SpJwk *key)
 }
 
 unsigned
+sp_jwk_bits(const SpJwk *key)
+{
+	return key->type == SP_KEY_RSA ? (unsigned) EVP_PKEY_get_bits(key->pkey) : 0;
+}
+
+unsigned
 sp_jwk_verifies(const SpJwk *key)
 {
 	return key->may_verify ? key->algs : 0;

@@ -81,6 +81,9 @@ void sp_jwk_free(SpJwk *key);
 SpJwkKind sp_jwk_kind(const SpJwk *key);
 SpKeyType sp_jwk_type(const SpJwk *key);
 
+/* Bits of an RSA key's modulus; 0 of other keys, whose type says how strong they are. */
+unsigned sp_jwk_bits(const SpJwk *key);
+
 /* Mask of SP_JWA_BIT: what it may verify, and what it may sign (0 for a public key). */
 unsigned sp_jwk_verifies(const SpJwk *key);
 unsigned sp_jwk_signs(const SpJwk *key);

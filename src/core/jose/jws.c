@@ -48,6 +48,7 @@ sp_jwt_error_text(SpJwtError error)
 		[SP_JWT_UNKNOWN_KEY] = "the token's key is not known",
 		[SP_JWT_SIGNATURE] = "the token's signature is wrong",
 		[SP_JWT_TYPE] = "the token is of another type",
+		[SP_JWT_WEAK_KEY] = "the token's key is too short",
 		[SP_JWT_CLAIMS] = "a claim of the token is malformed",
 		[SP_JWT_MISSING_CLAIM] = "the token lacks a claim",
 		[SP_JWT_EXPIRED] = "the token has expired",
@@ -186,16 +187,34 @@ read_header(const SpEnv *env, const Segments *s, SpJwkSet *keys, JwsHeader *head
 
 /* Media types are compared without regard to case: RFC 7515, section 4.1.9; RFC 8725, 3.11. */
 static bool
-is_type(const JwsHeader *header, const char *wanted)
+is_type(const JwsHeader *header, const char *wanted, size_t length)
 {
 	size_t prefix = strlen(MEDIA_PREFIX);
 	const char *typ = header->typ;
 
-	if (!header->has_typ)
-		return false;
 	if (strncasecmp(typ, MEDIA_PREFIX, prefix) == 0 && strchr(typ + prefix, '/') == NULL)
 		typ += prefix;
-	return strcasecmp(typ, wanted) == 0;
+	return strlen(typ) == length && strncasecmp(typ, wanted, length) == 0;
+}
+
+/* Whether the type is one of a list, whose words have commas and blanks between them. */
+static bool
+has_type(const JwsHeader *header, const SpJwsOptions *options)
+{
+	static const char between[] = ", \t";
+
+	if (!header->has_typ)
+		return options->typ_optional;
+	for (const char *at = options->typ + strspn(options->typ, between); *at != '\0';)
+	{
+		size_t length = strcspn(at, between);
+
+		if (is_type(header, at, length))
+			return true;
+		at += length;
+		at += strspn(at, between);
+	}
+	return false;
 }
 
 static SpStatus
@@ -205,7 +224,9 @@ check_options(const JwsHeader *header, const SpJwsOptions *options, SpJwtError *
 		return SP_OK;
 	if (options->algs != 0 && !(options->algs & SP_JWA_BIT(header->alg)))
 		return refuse(why, SP_JWT_ALGORITHM, fault, "The header's algorithm is not let in here.");
-	if (options->typ != NULL && !is_type(header, options->typ))
+	if (sp_jwk_type(header->key) == SP_KEY_RSA && sp_jwk_bits(header->key) < options->rsa_min_bits)
+		return refuse(why, SP_JWT_WEAK_KEY, fault, "Its key has fewer bits than are asked for.");
+	if (options->typ != NULL && !has_type(header, options))
 		return refuse(why, SP_JWT_TYPE, fault, "The header's \"typ\" is another, or missing.");
 	return SP_OK;
 }

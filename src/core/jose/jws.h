@@ -32,6 +32,7 @@ typedef enum SpJwtError
 	SP_JWT_UNKNOWN_KEY,    /* no key, or more than one, could be meant */
 	SP_JWT_SIGNATURE,      /* is not the key's */
 	SP_JWT_TYPE,           /* another "typ" than was asked for */
+	SP_JWT_WEAK_KEY,       /* its key is shorter than was asked for */
 	SP_JWT_CLAIMS,         /* a registered claim has a value that it cannot have */
 	SP_JWT_MISSING_CLAIM,  /* a claim that was asked for is not there */
 	SP_JWT_EXPIRED,        /* exp */
@@ -48,7 +49,10 @@ typedef struct SpJwsOptions
 {
 	size_t max_bytes; /* of a token; 0: SP_JWS_BYTES */
 	unsigned algs;    /* mask of SP_JWA_BIT that are let in; 0: all that the key is for */
-	const char *typ;  /* that the header must have, such as "JWT" or "at+jwt"; NULL: any */
+	const char
+		*typ; /* that the header must have, such as "at+jwt"; several with commas; NULL: any */
+	bool typ_optional;     /* with typ: a header without one is let in, too */
+	unsigned rsa_min_bits; /* of an RSA key; 0: SP_JWK_RSA_MIN */
 } SpJwsOptions;
 
 typedef struct SpJws

@@ -55,6 +55,40 @@ take(const json_t *json, const char *name, char *out, size_t capacity)
 	return true;
 }
 
+static bool
+add_audience(const json_t *value, SpPeek *out, size_t *used)
+{
+	size_t n = json_string_length(value) + 1;
+
+	if (!json_is_string(value) || out->n_audiences == SP_PEEK_AUDIENCES ||
+	    n > sizeof(out->audiences) - *used)
+		return false;
+	memcpy(out->audiences + *used, json_string_value(value), n);
+	*used += n;
+	out->n_audiences++;
+	return true;
+}
+
+/* A text or an array of them. */
+static bool
+take_audiences(const json_t *payload, SpPeek *out)
+{
+	const json_t *aud = json_object_get(payload, "aud"), *one;
+	size_t used = 0, i;
+
+	out->n_audiences = 0;
+	if (aud == NULL)
+		return true;
+	if (!json_is_array(aud))
+		return add_audience(aud, out, &used);
+	json_array_foreach(aud, i, one)
+	{
+		if (!add_audience(one, out, &used))
+			return false;
+	}
+	return true;
+}
+
 SpStatus
 sp_jws_peek(const SpEnv *env, const char *token, size_t length, SpPeek *out, SpJwtError *why,
             SpFault *fault)
@@ -73,10 +107,11 @@ sp_jws_peek(const SpEnv *env, const char *token, size_t length, SpPeek *out, SpJ
 	st = read_segment(env, token, (size_t) (first - token), &header, why, fault);
 	if (st == SP_OK)
 		st = read_segment(env, first + 1, (size_t) (second - first - 1), &payload, why, fault);
-	if (st == SP_OK && (!take(header, "kid", out->kid, sizeof(out->kid)) ||
-	                    !take(payload, "iss", out->issuer, sizeof(out->issuer))))
+	if (st == SP_OK &&
+	    (!take(header, "kid", out->kid, sizeof(out->kid)) ||
+	     !take(payload, "iss", out->issuer, sizeof(out->issuer)) || !take_audiences(payload, out)))
 		st = refuse(why, SP_JWT_MALFORMED, fault,
-		            "\"kid\" or \"iss\" is no text that can be meant.");
+		            "\"kid\", \"iss\" or \"aud\" is no text that can be meant.");
 	sp_json_release(header);
 	sp_json_release(payload);
 	return st;

@@ -18,16 +18,22 @@
 
 #define SP_PEEK_ISSUER_MAX 1023 /* bytes; RFC 7519 has no limit, an index has */
 
+/* Audiences of a token that is meant for several, and bytes of all of them with their NULs. */
+#define SP_PEEK_AUDIENCES      16
+#define SP_PEEK_AUDIENCE_BYTES 4096
+
 typedef struct SpPeek
 {
 	char kid[SP_JWK_KID_MAX + 1];        /* empty: none */
 	char issuer[SP_PEEK_ISSUER_MAX + 1]; /* empty: none */
+	int n_audiences;
+	char audiences[SP_PEEK_AUDIENCE_BYTES]; /* one behind the other, each with its NUL */
 } SpPeek;
 
 /*
- * Reads kid and iss of a token of at most SP_JWS_BYTES.  SP_ERR_BAD_DATA or
+ * Reads kid, iss and aud of a token of at most SP_JWS_BYTES.  SP_ERR_BAD_DATA or
  * SP_ERR_TOO_LARGE with *why and a fault; SP_ERR_NO_MEMORY with *why at SP_JWT_OK.
- * A kid or an iss that is no text, or longer than fits, is malformed.
+ * What is no text there, longer than fits, or more than SP_PEEK_AUDIENCES, is malformed.
  */
 SpStatus sp_jws_peek(const SpEnv *env, const char *token, size_t length, SpPeek *out,
                      SpJwtError *why, SpFault *fault);

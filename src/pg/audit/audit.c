@@ -34,6 +34,7 @@ SPOTAI_FUNCTION(spotai_audit_event);
 char *sp_audit_origin;
 int sp_audit_seal_interval_ms;
 char *sp_audit_skip;
+static bool with_client;
 
 void
 sp_audit_init(void)
@@ -57,6 +58,11 @@ sp_audit_init(void)
 	                           "\"job, model\". It does not concern spotai.audit() and audited "
 	                           "tables.",
 	                           &sp_audit_skip, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.audit_client",
+	                         "Events in the audit log say which address they come from.",
+	                         "An address is personal data that stays in the log for ever. "
+	                         "Unix sockets have none, and changes of rows do not say it.",
+	                         &with_client, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	sp_audit_later_init();
 	sp_audit_utility_init();
 }
@@ -96,6 +102,12 @@ sp_audit_is_there(void)
 	       OidIsValid(get_relname_relid("subject_key", nsp));
 }
 
+bool
+sp_audit_client_wanted(void)
+{
+	return with_client;
+}
+
 Datum
 sp_audit_detail(const char *format, ...)
 {
@@ -112,15 +124,22 @@ sp_audit_detail(const char *format, ...)
 }
 
 /*
- * {"role": ..., "data": ...}.  What the extension itself has written has "event" instead of
+ * {"role": ..., "client": ..., "data": ...}.  What the extension itself has written has "event" instead of
  * "data", so that nobody who may call spotai.audit() can pass something off as that.
  */
 static void
 write_detail(StringInfo out, const char *role, bool own, Datum detail)
 {
+	const char *client = sp_identity_client();
+
 	initStringInfo(out);
 	appendStringInfoString(out, "{\"role\": ");
 	escape_json(out, role);
+	if (with_client && client != NULL)
+	{
+		appendStringInfoString(out, ", \"client\": ");
+		escape_json(out, client);
+	}
 	if (detail != (Datum) 0)
 	{
 		Jsonb *jsonb = DatumGetJsonbP(detail);

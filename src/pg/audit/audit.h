@@ -36,6 +36,9 @@ extern void sp_audit_event_about(const char *action, const char *object, const p
 extern void sp_audit_event_by(const char *action, const char *object, const pg_uuid_t *tenant,
                               const pg_uuid_t *principal, Datum detail);
 
+/* Whether events say which address they come from. */
+extern bool sp_audit_client_wanted(void);
+
 /* A detail, from the text of a JSON object of at most 1,023 bytes. */
 extern Datum sp_audit_detail(const char *format, ...) pg_attribute_printf(1, 2);
 

@@ -133,6 +133,10 @@ sp_identity_init(void)
 	                           "Empty means that tokens of this database name none. Tokens of a "
 	                           "trusted issuer name the audience that it is trusted for.",
 	                           &sp_identity_token_audience, "", PGC_SUSET, 0, NULL, NULL, NULL);
+	sp_identity_claims_init();
+	sp_identity_strength_init();
+	sp_identity_totp_init();
+	sp_identity_trust_init();
 	sp_identity_refused_init();
 	RegisterXactCallback(transaction_ended, NULL);
 	RegisterSubXactCallback(subtransaction_ended, NULL);
@@ -214,11 +218,14 @@ ask(SpSession *out)
 	memset(&found, 0, sizeof(found));
 	if (sp_identity_token == NULL)
 		ask_role(&found);
-	else if (!sp_identity_has_tables() || !sp_identity_verify(sp_identity_token, &found, &why))
+	else if (!sp_identity_has_tables() || !sp_identity_verify(sp_identity_token, &found, &why) ||
+	         !sp_identity_may_be_session(&found, &why))
 		memset(&found, 0, sizeof(found));
 	MemoryContextSwitchTo(session_context);
-	if (found.scopes)
-		found.scopes = DatumGetArrayTypePCopy(PointerGetDatum(found.scopes));
+	if (found.login.scopes)
+		found.login.scopes = DatumGetArrayTypePCopy(PointerGetDatum(found.login.scopes));
+	if (found.login.methods)
+		found.login.methods = DatumGetArrayTypePCopy(PointerGetDatum(found.login.methods));
 	*out = found;
 	MemoryContextSwitchTo(caller);
 	MemoryContextDelete(scratch);
@@ -258,6 +265,16 @@ sp_identity_session(void)
 }
 
 SpIdentity
+sp_identity_if_known(void)
+{
+	SpIdentity nobody = {0};
+
+	if (acting_since != InvalidSubTransactionId)
+		return acting.who;
+	return session_known ? session.who : nobody;
+}
+
+SpIdentity
 sp_identity_current(void)
 {
 	return sp_identity_session()->who;
@@ -269,21 +286,26 @@ sp_identity_require(void)
 	SpIdentity who = sp_identity_current();
 
 	if (!who.known)
+	{
+		sp_identity_refused_permission("tenant", "no tenant");
 		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 		                errmsg("this session belongs to no tenant"),
 		                errhint("Log in with spotai.login() or spotai.login_api_key(), or SET "
 		                        "LOCAL spotai.token.")));
+	}
 	return who;
 }
 
 void
 sp_identity_require_operator(void)
 {
-	if (!sp_identity_session()->by_role)
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		                errmsg("only the operator of the database may do this"),
-		                errhint("The operator is a member of spotai_admin who has no credential "
-		                        "in spotai.token.")));
+	if (sp_identity_session()->by_role)
+		return;
+	sp_identity_refused_permission("operator", "not the operator");
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	                errmsg("only the operator of the database may do this"),
+	                errhint("The operator is a member of spotai_admin who has no credential "
+	                        "in spotai.token.")));
 }
 
 void
@@ -335,13 +357,19 @@ void
 sp_identity_require_permission(const char *permission)
 {
 	(void) sp_identity_require();
-	if (!sp_identity_has_permission(permission))
-		ereport(ERROR,
-		        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-		         errmsg("permission \"%s\" is required", permission),
-		         errhint("Give the principal a role that has \"%s\" with spotai.grant_role(); an "
-		                 "API key needs it among its scopes as well.",
-		                 permission)));
+	if (sp_identity_has_permission(permission))
+	{
+		if (sp_identity_is_sensitive(permission))
+			sp_identity_require_recent(true);
+		return;
+	}
+	sp_identity_refused_permission(permission, "not permitted");
+	ereport(ERROR,
+	        (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	         errmsg("permission \"%s\" is required", permission),
+	         errhint("Give the principal a role that has \"%s\" with spotai.grant_role(); an "
+	                 "API key needs it among its scopes as well.",
+	                 permission)));
 }
 
 /* spotai.current_tenant() returns uuid */

@@ -37,6 +37,9 @@ extern SpIdentity sp_identity_current(void);
 /* As sp_identity_current; raises 42501 for nobody. */
 extern SpIdentity sp_identity_require(void);
 
+/* The address of the client; NULL: it is on a Unix socket, or there is none. */
+extern const char *sp_identity_client(void);
+
 /*
  * Be this tenant, without a principal, to the end of the (sub)transaction: for
  * jobs.  permission, a constant, is what the session may do then; NULL: nothing that
@@ -55,7 +58,10 @@ extern void sp_identity_upkeep(void);
  */
 extern bool sp_identity_has_permission(const char *permission);
 
-/* Raise 42501 unless sp_identity_has_permission; also for nobody. */
+/*
+ * Raise 42501 unless sp_identity_has_permission, and the login is good enough for
+ * it; also for nobody.
+ */
 extern void sp_identity_require_permission(const char *permission);
 
 /*
@@ -63,5 +69,13 @@ extern void sp_identity_require_permission(const char *permission);
  * privileges alone let a session without a tenant do.
  */
 extern bool sp_identity_permitted(const char *permission);
+
+/*
+ * Raise 42501 for a person whose login is older than spotai.reauth_after, or,
+ * with factor, lacks the second factor that spotai.second_factor wants.  Not for
+ * the operator, jobs and services.  sp_identity_require_permission() calls it for
+ * the permissions of spotai.sensitive_permissions.
+ */
+extern void sp_identity_require_recent(bool factor);
 
 #endif /* SP_PG_IDENTITY_H */

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/array.h"
 #include "utils/timestamp.h"
 
@@ -24,12 +25,12 @@
 /* Tokens of our own name their tenant as issuer; nobody else can be trusted under such a name. */
 #define SP_OWN_ISSUER "urn:spotai:tenant:"
 
+/* The type in the header of tokens that we sign and take back: RFC 9068, section 2.1. */
+#define SP_TOKEN_TYPE "at+jwt"
+
 /* API keys and refresh tokens begin so, which no signed token does: those begin with {" in base64. */
 #define SP_API_KEY_PREFIX "spk_"
 #define SP_REFRESH_PREFIX "spr_"
-
-/* Audiences that one issuer may be trusted for, by all tenants together. */
-#define SP_MAX_TRUSTED 64
 
 /* Of names of principals, tenants and keys. */
 #define SP_NAME_BYTES 255
@@ -38,6 +39,23 @@
 #define SP_SECRET_BYTES 32
 #define SP_SECRET_CHARS 43
 
+/* What spotai.issue_token() takes when nobody says another time. */
+#define SP_ACCESS_US (INT64CONST(15) * 60 * USECS_PER_SEC)
+
+/* How somebody logged in, as tokens and refresh tokens carry it on. */
+typedef struct SpLogin
+{
+	bool has_session;
+	pg_uuid_t session;            /* claim sid: the family of refresh tokens */
+	TimestampTz authenticated_at; /* claim auth_time; 0, which is long ago: nobody says */
+	bool has_key;
+	pg_uuid_t key;      /* claim api_key: what the token was made of, and ends with */
+	ArrayType *methods; /* claim amr; NULL: nobody says */
+	ArrayType *scopes;  /* permissions at most; NULL: no such limit */
+	/* claim cnf: of the certificate that tokens are bound to; empty: none */
+	char certificate[SP_THUMBPRINT_CHARS + 1];
+} SpLogin;
+
 /* Who a session is, and what limits it. */
 typedef struct SpSession
 {
@@ -45,8 +63,10 @@ typedef struct SpSession
 	bool by_role;           /* no credential, but a role that acts for the default tenant */
 	bool by_key;            /* an API key */
 	bool service;           /* the principal is a service */
+	bool strong;            /* a second factor was used */
 	pg_uuid_t key_id;       /* with by_key */
-	ArrayType *scopes;      /* permissions at most; NULL: no such limit */
+	TimestampTz expires_at; /* of a token */
+	SpLogin login;
 	ArrayType *granted;     /* permissions of the principal's roles; NULL: not asked for yet */
 	TimestampTz granted_at; /* the statement that asked */
 	bool by_job;            /* acts for a tenant, in a job */
@@ -57,6 +77,9 @@ typedef struct SpSession
 
 extern char *sp_identity_token;          /* the credential; NULL: none */
 extern char *sp_identity_token_audience; /* that tokens must name; empty: none may */
+
+/* Who this session is, if that was asked in this transaction; looks up nothing. */
+extern SpIdentity sp_identity_if_known(void);
 
 /* The session as it is now; valid until something changes it. */
 extern const SpSession *sp_identity_session(void);
@@ -120,6 +143,56 @@ extern bool sp_identity_is_api_key(const char *credential);
 /* Seconds since 1970 of a time. */
 extern double sp_identity_epoch(TimestampTz when);
 
+/* ---- claims.c ---- */
+
+typedef struct SpClaims SpClaims;
+typedef struct SpJwsOptions SpJwsOptions;
+
+extern void sp_identity_claims_init(void);
+
+/* What tokens must be before anybody looks into them: ours, or those of others. */
+extern const SpJwsOptions *sp_identity_token_options(bool own);
+
+/* What the claims say of a login; false with *why when one that we need is malformed. */
+extern bool sp_identity_take_login(const SpClaims *claims, bool own, SpSession *out,
+                                   const char **why);
+
+/* Seconds since 1970 as a time; out of range: the first or last that can be meant. */
+extern TimestampTz sp_identity_time_of(double seconds);
+
+/* A UUID as we write it; false: it is none. */
+extern bool sp_identity_read_uuid(const char *text, pg_uuid_t *out);
+
+/* ---- trust.c ---- */
+
+extern void sp_identity_trust_init(void);
+
+/* ---- certificate.c ---- */
+
+/* The thumbprint (RFC 8705, 3.1) of the client's certificate; false: it has none. */
+extern bool sp_identity_certificate(char out[SP_THUMBPRINT_CHARS + 1]);
+
+/* Raise 22023 unless a text has the form of one. */
+extern void sp_identity_check_thumbprint(const char *text);
+
+/* ---- strength.c ---- */
+
+extern void sp_identity_strength_init(void);
+
+/* Whether a list with commas or blanks between its words has that word. */
+extern bool sp_identity_in_list(const char *list, const char *word);
+
+/* Whether a method (amr) or class (acr) is one of a second factor. */
+extern bool sp_identity_is_factor(const char *method);
+
+/* Raise 55000 for a token that is bound to no client where spotai.token_binding wants that. */
+extern void sp_identity_require_binding(const SpLogin *login);
+
+/* Whether the settings let a credential that is in order be a session's; false with *why. */
+extern bool sp_identity_may_be_session(const SpSession *found, const char **why);
+
+extern bool sp_identity_is_sensitive(const char *permission);
+
 /* ---- login.c ---- */
 
 /* Keep what happened, where the transaction can write.  reason NULL: it was accepted. */
@@ -140,11 +213,14 @@ extern void sp_identity_refused_init(void);
 /* A login is about to be refused by an error: kind as sp_identity_note has it, why without quotes. */
 extern void sp_identity_refused(const char *kind, const char *why);
 
+/* A permission, or something of that name, is about to be refused to this session. */
+extern void sp_identity_refused_permission(const char *permission, const char *why);
+
 /* ---- issue.c ---- */
 
-/* A token of a principal, by the tenant's newest key; palloc'd.  audience NULL: none. */
+/* A token of a principal, by the tenant's newest key; palloc'd.  audience and login NULL: none. */
 extern char *sp_identity_sign(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now,
-                              TimestampTz expires, const char *audience);
+                              TimestampTz expires, const char *audience, const SpLogin *login);
 
 /* The audience that tokens have when nobody says another; NULL: none. */
 extern const char *sp_identity_default_audience(void);
@@ -158,6 +234,30 @@ extern pg_uuid_t sp_identity_tenant_of(const pg_uuid_t *principal);
 /* Raise 42704: there is no such principal. */
 extern void sp_identity_no_principal(const pg_uuid_t *principal) SP_NORETURN;
 
+/* ---- refresh.c ---- */
+
+/* The next refresh token of login->session; label NULL: none. */
+extern char *sp_identity_insert_refresh(const pg_uuid_t *tenant, const pg_uuid_t *principal,
+                                        const SpLogin *login, const char *label,
+                                        TimestampTz expires);
+
+/* No token of a session is accepted any more; false when there was none to end. */
+extern bool sp_identity_revoke_session(const pg_uuid_t *tenant, const pg_uuid_t *session);
+
+/* ---- session.c ---- */
+
+/* The rows of a query, run as the owner of the tables, as what a function answers. */
+extern Datum sp_identity_answer(FunctionCallInfo fcinfo, SpQuery *q, const Datum *args,
+                                const char *nulls);
+
+/* ---- totp.c ---- */
+
+extern void sp_identity_totp_init(void);
+
+/* spotai.totp_verify(), for a function of that name */
+extern bool sp_identity_totp_verify(const pg_uuid_t *principal, const char *code,
+                                    const char *function);
+
 /* ---- role.c ---- */
 
 /* Raise 22023 unless a name has 1 to SP_NAME_BYTES; what is "a key" or so. */
@@ -165,7 +265,10 @@ extern void sp_identity_check_name(text *name, const char *what);
 
 /* ---- key.c ---- */
 
-/* Raise 22023 unless all are permissions, 42501 for one that the session has not: nobody gives
+/* Raise 22023 unless all are permissions; how many there are, and *names. */
+extern int sp_identity_check_permissions(ArrayType *permissions, Datum **names);
+
+/* The same; 42501 for one that the session has not: nobody gives
  * away what he does not have. */
 extern void sp_identity_check_given(ArrayType *permissions);
 

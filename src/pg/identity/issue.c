@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -71,7 +72,9 @@ sp_identity_expiry(TimestampTz now, Interval *ttl, int days)
 	if (then <= now || then > now + days * USECS_PER_DAY)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		         errmsg("the time to live must be longer than nothing and at most %d days", days)));
+		         errmsg_plural("the time to live must be longer than nothing and at most %d day",
+		                       "the time to live must be longer than nothing and at most %d days",
+		                       (unsigned long) days, days)));
 	return then;
 }
 
@@ -200,10 +203,44 @@ whole_seconds(TimestampTz when)
 	return (int64) sp_identity_epoch(when);
 }
 
+/* The texts of an array, between before and after, with a separator between them. */
+static void
+put_texts(StringInfo json, ArrayType *texts, const char *before, const char *separator,
+          const char *after)
+{
+	Datum *items;
+	int count;
+
+	deconstruct_array(texts, TEXTOID, -1, false, TYPALIGN_INT, &items, NULL, &count);
+	appendStringInfoString(json, before);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(json, "%s%s", i > 0 ? separator : "", TextDatumGetCString(items[i]));
+	appendStringInfoString(json, after);
+}
+
+/* Methods and scopes were checked: no letter in them means anything in JSON. */
+static void
+put_login(StringInfo json, const SpLogin *login)
+{
+	if (login->has_session)
+		appendStringInfo(json, ",\"sid\":\"%s\"", uuid_text(&login->session));
+	if (login->has_key)
+		appendStringInfo(json, ",\"api_key\":\"%s\"", uuid_text(&login->key));
+	if (login->authenticated_at != 0)
+		appendStringInfo(json, ",\"auth_time\":" INT64_FORMAT,
+		                 whole_seconds(login->authenticated_at));
+	if (login->certificate[0] != '\0')
+		appendStringInfo(json, ",\"cnf\":{\"x5t#S256\":\"%s\"}", login->certificate);
+	if (login->methods != NULL && ARR_NDIM(login->methods) > 0)
+		put_texts(json, login->methods, ",\"amr\":[\"", "\",\"", "\"]");
+	if (login->scopes != NULL)
+		put_texts(json, login->scopes, ",\"scope\":\"", " ", "\"");
+}
+
 /* RFC 7519's claims; jti makes two tokens of one second two tokens. */
 static char *
 claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, TimestampTz expires,
-          const char *audience)
+          const char *audience, const SpLogin *login)
 {
 	StringInfoData json;
 	pg_uuid_t *id = DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
@@ -216,6 +253,8 @@ claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, 
 		appendStringInfoString(&json, ",\"aud\":");
 		escape_json(&json, audience);
 	}
+	if (login)
+		put_login(&json, login);
 	appendStringInfo(&json, ",\"iat\":" INT64_FORMAT ",\"exp\":" INT64_FORMAT ",\"jti\":\"%s\"}",
 	                 whole_seconds(now), whole_seconds(expires), uuid_text(id));
 	return pg_server_to_any(json.data, json.len, PG_UTF8);
@@ -223,16 +262,16 @@ claims_of(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now, 
 
 char *
 sp_identity_sign(const pg_uuid_t *tenant, const pg_uuid_t *principal, TimestampTz now,
-                 TimestampTz expires, const char *audience)
+                 TimestampTz expires, const char *audience, const SpLogin *login)
 {
-	char *claims = claims_of(tenant, principal, now, expires, audience);
+	char *claims = claims_of(tenant, principal, now, expires, audience, login);
 	SpJwk *key = open_signer(tenant);
 	char *token = NULL;
 	size_t length = 0;
 
-	sp_pg_check(
-		sp_jws_sign(sp_pg_env(), key, SP_JWA_EDDSA, "JWT", claims, strlen(claims), &token, &length),
-		"token", NULL);
+	sp_pg_check(sp_jws_sign(sp_pg_env(), key, SP_JWA_EDDSA, SP_TOKEN_TYPE, claims, strlen(claims),
+	                        &token, &length),
+	            "token", NULL);
 	return token;
 }
 
@@ -243,19 +282,22 @@ spotai_issue_token(PG_FUNCTION_ARGS)
 	TimestampTz now = GetCurrentTimestamp(), expires;
 	const char *audience = sp_identity_default_audience();
 	pg_uuid_t *principal, tenant;
+	SpLogin nothing = {0};
 
 	sp_pg_require_tables();
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 		                errmsg("principal and ttl must not be null")));
 	sp_identity_require_permission("identity:issue");
+	sp_identity_require_binding(&nothing);
 	expires = sp_identity_expiry(now, PG_GETARG_INTERVAL_P(1), TOKEN_DAYS);
 	principal = PG_GETARG_UUID_P(0);
 	tenant = sp_identity_tenant_of(principal);
 	if (!PG_ARGISNULL(2))
 		audience = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	sp_identity_event_id("token.issue", "principal", principal);
-	PG_RETURN_TEXT_P(cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience)));
+	PG_RETURN_TEXT_P(
+		cstring_to_text(sp_identity_sign(&tenant, principal, now, expires, audience, NULL)));
 }
 
 /* spotai.jwks() returns jsonb: the public halves that tokens can be verified with */

@@ -113,26 +113,33 @@ is_permission(const char *name)
 	return true;
 }
 
-void
-sp_identity_check_given(ArrayType *permissions)
+int
+sp_identity_check_permissions(ArrayType *permissions, Datum **names)
 {
-	Datum *names;
 	bool *nulls;
 	int count;
 
-	deconstruct_array(permissions, TEXTOID, -1, false, TYPALIGN_INT, &names, &nulls, &count);
+	deconstruct_array(permissions, TEXTOID, -1, false, TYPALIGN_INT, names, &nulls, &count);
 	if (ARR_NDIM(permissions) > 1 || count > MAX_PERMISSIONS)
 		ereport(ERROR,
 		        (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		         errmsg("there must be one list of at most %d permissions", MAX_PERMISSIONS)));
 	for (int i = 0; i < count; i++)
-	{
-		if (nulls[i] || !is_permission(TextDatumGetCString(names[i])))
+		if (nulls[i] || !is_permission(TextDatumGetCString((*names)[i])))
 			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			                errmsg("something in the list is no permission"),
 			                errhint("Permissions are written room:verb, room:* or *.")));
+	return count;
+}
+
+void
+sp_identity_check_given(ArrayType *permissions)
+{
+	Datum *names;
+	int count = sp_identity_check_permissions(permissions, &names);
+
+	for (int i = 0; i < count; i++)
 		sp_identity_require_permission(TextDatumGetCString(names[i]));
-	}
 }
 
 /* A service for a key that is nobody's: the operator's own programs. */
@@ -173,13 +180,14 @@ choose_principal(FunctionCallInfo fcinfo, const SpSession *now, pg_uuid_t *tenan
 	return principal;
 }
 
-static void
+static pg_uuid_t *
 insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *principal,
            const char *key, TimestampTz expires)
 {
 	static SpQuery q = {
 		.text = "INSERT INTO spotai.api_key (tenant_id, principal_id, name, prefix, hash, scopes,"
-				" networks, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+				" networks, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+				" RETURNING id",
 		.nargs = 8,
 		.types = {UUIDOID, UUIDOID, TEXTOID, TEXTOID, BYTEAOID, TEXTARRAYOID, CIDRARRAYOID,
 	              TIMESTAMPTZOID}};
@@ -192,7 +200,7 @@ insert_key(FunctionCallInfo fcinfo, const pg_uuid_t *tenant, const pg_uuid_t *pr
 	                PG_ARGISNULL(ARG_NETWORKS) ? (Datum) 0 : PG_GETARG_DATUM(ARG_NETWORKS),
 	                TimestampTzGetDatum(expires)};
 
-	sp_identity_owner_query(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL);
+	return sp_identity_owner_insert(&q, args, PG_ARGISNULL(ARG_NETWORKS) ? "      n " : NULL);
 }
 
 /*
@@ -203,7 +211,7 @@ Datum
 spotai_create_api_key(PG_FUNCTION_ARGS)
 {
 	TimestampTz expires;
-	pg_uuid_t *principal, tenant;
+	pg_uuid_t *principal, *id, tenant;
 	char *key;
 
 	sp_pg_require_tables();
@@ -213,13 +221,15 @@ spotai_create_api_key(PG_FUNCTION_ARGS)
 			                errmsg("name, scopes and ttl of a key must not be null")));
 	sp_identity_check_name(PG_GETARG_TEXT_PP(ARG_NAME), "a key");
 	(void) sp_identity_require();
+	sp_identity_require_recent(true);
 	expires =
 		sp_identity_expiry(GetCurrentTimestamp(), PG_GETARG_INTERVAL_P(ARG_TTL), API_KEY_DAYS);
 	sp_identity_check_given(PG_GETARG_ARRAYTYPE_P(ARG_SCOPES));
 	principal = choose_principal(fcinfo, sp_identity_session(), &tenant);
 	key = sp_identity_new_secret(SP_API_KEY_PREFIX);
-	insert_key(fcinfo, &tenant, principal, key, expires);
-	sp_identity_event("key.create", "api_key", pnstrdup(key, SHOWN_CHARS));
+	id = insert_key(fcinfo, &tenant, principal, key, expires);
+	/* by which spotai.revoke_api_key() ends it */
+	sp_identity_event_id("key.create", "api_key", id);
 	PG_RETURN_TEXT_P(cstring_to_text(key));
 }
 

@@ -28,6 +28,7 @@
 
 SPOTAI_FUNCTION(spotai_login);
 SPOTAI_FUNCTION(spotai_login_api_key);
+SPOTAI_FUNCTION(spotai_api_key_token);
 SPOTAI_FUNCTION(spotai_logout);
 
 /* A standby and a read-only transaction keep no record, and may log in all the same. */
@@ -106,29 +107,39 @@ refuse(bool key, const char *why)
 	                errmsg("login refused: %s", why)));
 }
 
-static Datum
-login(const char *credential, bool key)
+/* Whose credential it is, written down; errors when it is nobody's. */
+static void
+prove(const char *credential, bool key, bool as_session, SpSession *found)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	MemoryContext scratch = AllocSetContextCreate(caller, "spotai login", ALLOCSET_SMALL_SIZES);
-	pg_uuid_t *principal = palloc(sizeof(pg_uuid_t));
 	const char *why = NULL;
+
+	sp_pg_require_tables();
+	if (sp_identity_is_api_key(credential) != key)
+		refuse(key, key ? "this is no API key" : "this is no token");
+	MemoryContextSwitchTo(scratch);
+	if (!sp_identity_verify(credential, found, &why) ||
+	    (as_session && !sp_identity_may_be_session(found, &why)))
+		refuse(key, why);
+	sp_identity_note(key ? "api_key" : "token", &found->who.tenant, &found->who.principal, NULL);
+	if (key)
+		note_use(found);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(scratch);
+	memset(&found->login, 0, sizeof(found->login));
+}
+
+static Datum
+login(const char *credential, bool key)
+{
+	pg_uuid_t *principal = palloc(sizeof(pg_uuid_t));
 	ErrorContextCallback log;
 	SpSession found;
 
 	sp_secrets_log_begin(&log, key ? "spotai.login_api_key(), statement withheld"
 	                               : "spotai.login(), statement withheld");
-	sp_pg_require_tables();
-	if (sp_identity_is_api_key(credential) != key)
-		refuse(key, key ? "this is no API key" : "this is no token");
-	MemoryContextSwitchTo(scratch);
-	if (!sp_identity_verify(credential, &found, &why))
-		refuse(key, why);
-	sp_identity_note(key ? "api_key" : "token", &found.who.tenant, &found.who.principal, NULL);
-	if (key)
-		note_use(&found);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(scratch);
+	prove(credential, key, true, &found);
 	set_credential(credential);
 	sp_secrets_log_end(&log);
 	*principal = found.who.principal;
@@ -147,6 +158,26 @@ Datum
 spotai_login_api_key(PG_FUNCTION_ARGS)
 {
 	return login(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
+}
+
+/* spotai.api_key_token(key text, ttl interval) returns text */
+Datum
+spotai_api_key_token(PG_FUNCTION_ARGS)
+{
+	TimestampTz now = GetCurrentTimestamp(),
+				expires = sp_identity_expiry(now, PG_GETARG_INTERVAL_P(1), 1);
+	ErrorContextCallback log;
+	SpSession found;
+	SpLogin login = {.has_key = true};
+	char *token;
+
+	sp_secrets_log_begin(&log, "spotai.api_key_token(), statement withheld");
+	prove(text_to_cstring(PG_GETARG_TEXT_PP(0)), true, false, &found);
+	login.key = found.key_id;
+	token = sp_identity_sign(&found.who.tenant, &found.who.principal, now, expires,
+	                         sp_identity_default_audience(), &login);
+	sp_secrets_log_end(&log);
+	PG_RETURN_TEXT_P(cstring_to_text(token));
 }
 
 /* spotai.logout() returns void */

@@ -66,7 +66,7 @@ is_among(ArrayType *names, const char *permission)
 bool
 sp_identity_principal_may(const SpSession *who, const char *permission)
 {
-	return (who->scopes == NULL || is_among(who->scopes, permission)) &&
+	return (who->login.scopes == NULL || is_among(who->login.scopes, permission)) &&
 	       ((who->by_key && who->service) || is_among(who->granted, permission));
 }
 

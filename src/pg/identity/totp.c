@@ -16,6 +16,7 @@
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "core/crypto/constant_time.h"
@@ -35,13 +36,24 @@ SPOTAI_FUNCTION(spotai_totp_verify);
 #define SECRET_BYTES 20
 
 /* RFC 6238, 5.2: one step to each side, for clocks that differ and people who type. */
-#define WINDOW 1
+#define STEPS 1
 
 #define FREE_FAILURES   5
 #define FIRST_PAUSE_S   30
 #define LONGEST_PAUSE_S 3600
 
 #define MAX_RECOVERY_CODES 100
+
+static int steps = STEPS;
+
+void
+sp_identity_totp_init(void)
+{
+	DefineCustomIntVariable("spotai.totp_steps",
+	                        "Steps of 30 seconds that a one-time password may be early or late.",
+	                        "With 0 a code is good for its 30 seconds, and clocks must agree.",
+	                        &steps, STEPS, 0, STEPS, PGC_SUSET, 0, NULL, NULL, NULL);
+}
 
 static char *
 place_of(const pg_uuid_t *principal)
@@ -162,6 +174,8 @@ spotai_totp_enroll(PG_FUNCTION_ARGS)
 	int64 version;
 
 	check_access(principal, &tenant);
+	/* whoever enrols for the first time has no second factor yet */
+	sp_identity_require_recent(false);
 	sp_keys_require();
 	version = next_version(&tenant, principal, sp_identity_has_permission("identity:write"));
 	sp_pg_check(sp_crypto_random(secret, SECRET_BYTES), "random bytes", NULL);
@@ -210,6 +224,7 @@ spotai_totp_recovery_codes(PG_FUNCTION_ARGS)
 	Datum codes[MAX_RECOVERY_CODES], hashes[MAX_RECOVERY_CODES];
 
 	check_access(principal, &tenant);
+	sp_identity_require_recent(true);
 	if (count < 1 || count > MAX_RECOVERY_CODES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 		                errmsg("the number of codes must be from 1 to %d", MAX_RECOVERY_CODES)));
@@ -279,7 +294,7 @@ check_code(const pg_uuid_t *tenant, const pg_uuid_t *principal, const Enrolled *
 	void *secret = sp_keys_open(tenant, place_of(principal), row->version, row->secret, &n);
 	int64_t matched = -1;
 	SpStatus st = sp_otp_check(&SP_OTP_DEFAULT, secret, n, code, strlen(code),
-	                           (int64) sp_identity_epoch(GetCurrentTimestamp()), WINDOW,
+	                           (int64) sp_identity_epoch(GetCurrentTimestamp()), steps,
 	                           row->last_step, &matched);
 
 	if (st != SP_ERR_BAD_DATA)
@@ -343,8 +358,8 @@ is_recovery_code(const char *code)
 	return strlen(code) > SP_OTP_DIGITS_MAX;
 }
 
-static bool
-verify(const pg_uuid_t *principal, const char *code)
+bool
+sp_identity_totp_verify(const pg_uuid_t *principal, const char *code, const char *function)
 {
 	SpIdentity who = sp_identity_require();
 	const char *kind = is_recovery_code(code) ? "recovery_code" : "totp";
@@ -355,7 +370,7 @@ verify(const pg_uuid_t *principal, const char *code)
 	/* whoever may send wrong codes may keep the principal out for a while */
 	if (!who.has_principal || memcmp(&who.principal, principal, sizeof(pg_uuid_t)) != 0)
 		sp_identity_require_permission("identity:issue");
-	sp_identity_require_own_transaction("spotai.totp_verify()");
+	sp_identity_require_own_transaction(function);
 	if (!lock_row(&who.tenant, principal, sp_identity_session()->by_role, &row))
 		return false;
 	if (row.locked_until > GetCurrentTimestamp())
@@ -379,7 +394,8 @@ spotai_totp_verify(PG_FUNCTION_ARGS)
 
 	sp_secrets_log_begin(&log, "spotai.totp_verify(), statement withheld");
 	sp_pg_require_tables();
-	good = verify(PG_GETARG_UUID_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	good = sp_identity_totp_verify(PG_GETARG_UUID_P(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
+	                               "spotai.totp_verify()");
 	sp_secrets_log_end(&log);
 	PG_RETURN_BOOL(good);
 }

@@ -10,7 +10,10 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 
 #include "core/jose/peek.h"
@@ -22,6 +25,8 @@ SPOTAI_FUNCTION(spotai_trust_issuer);
 SPOTAI_FUNCTION(spotai_distrust_issuer);
 SPOTAI_FUNCTION(spotai_create_tenant);
 SPOTAI_FUNCTION(spotai_deactivate_tenant);
+
+static bool tenants_trust = true;
 
 static void
 free_keys(void *keys)
@@ -77,10 +82,6 @@ refuse_taken(const pg_uuid_t *tenant, Datum issuer, Datum audience)
 	                            " AND audience = $3 AND tenant_id <> $1",
 	                    .nargs = 3,
 	                    .types = {UUIDOID, TEXTOID, TEXTOID}};
-	static SpQuery others = {.text = "SELECT FROM spotai.trusted_issuer WHERE issuer = $2"
-	                                 " AND (tenant_id, audience) <> ($1, $3)",
-	                         .nargs = 3,
-	                         .types = {UUIDOID, TEXTOID, TEXTOID}};
 	Datum args[] = {UUIDPGetDatum(tenant), issuer, audience};
 
 	sp_pg_query(&lock, &issuer, NULL, false);
@@ -88,9 +89,36 @@ refuse_taken(const pg_uuid_t *tenant, Datum issuer, Datum audience)
 		ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
 		                errmsg("this issuer is trusted for this audience already"),
 		                errhint("Ask the issuer for an audience of your own.")));
-	if (sp_pg_query(&others, args, NULL, false) >= SP_MAX_TRUSTED)
-		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-		                errmsg("this issuer is trusted for %d audiences already", SP_MAX_TRUSTED)));
+}
+
+/*
+ * Whoever comes first has an issuer and an audience.  Where tenants do not trust
+ * each other, staff says who that is: by the role of the session, since the
+ * credential is the tenant's.
+ */
+static void
+require_staff(void)
+{
+	Oid admin = get_role_oid("spotai_admin", true);
+
+	if (tenants_trust || superuser_arg(GetOuterUserId()) ||
+	    (OidIsValid(admin) && has_privs_of_role(GetOuterUserId(), admin)))
+		return;
+	sp_identity_refused_permission("identity:write", "issuers are trusted by staff");
+	ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+	                errmsg("only staff may say which issuers are trusted"),
+	                errhint("With the tenant's credential in a session of a member of "
+	                        "spotai_admin.")));
+}
+
+void
+sp_identity_trust_init(void)
+{
+	DefineCustomBoolVariable(
+		"spotai.tenants_trust", "Tenants may say which issuers they trust.",
+		"An issuer and an audience are the tenant's that names them first. Off: "
+		"members of spotai_admin say it for them.",
+		&tenants_trust, true, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /* spotai.trust_issuer(issuer text, audience text, jwks jsonb) returns uuid */
@@ -111,6 +139,7 @@ spotai_trust_issuer(PG_FUNCTION_ARGS)
 
 	sp_pg_require_tables();
 	sp_identity_require_permission("identity:write");
+	require_staff();
 	who = sp_identity_require();
 	check_names(text_to_cstring(PG_GETARG_TEXT_PP(0)), text_to_cstring(PG_GETARG_TEXT_PP(1)));
 	check_keys(PG_GETARG_JSONB_P(2));

@@ -91,7 +91,7 @@ read_keys(const char *text)
 /* The claims of a token, when its signature is one of the keys' and they hold. */
 static SpClaims *
 read_token(const char *token, const char *keys_text, const char *issuer, const char *audience,
-           const char **why)
+           bool own, const char **why)
 {
 	SpClaimsWant want = {.now_s = sp_identity_epoch(GetCurrentTimestamp()),
 	                     .issuer = issuer,
@@ -107,7 +107,8 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 		*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
 		return NULL;
 	}
-	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys, NULL, &jws, &reason, NULL),
+	if (!accepted(sp_jws_verify(sp_pg_env(), token, strlen(token), keys,
+	                            sp_identity_token_options(own), &jws, &reason, NULL),
 	              &reason, why) ||
 	    !accepted(sp_claims_read(sp_pg_env(), jws.payload, jws.length, &claims, &reason, NULL),
 	              &reason, why))
@@ -116,23 +117,6 @@ read_token(const char *token, const char *keys_text, const char *issuer, const c
 	if (!accepted(sp_claims_check(claims, &want, &reason, NULL), &reason, why))
 		return NULL;
 	return claims;
-}
-
-/* uuid_in takes braces and forgets hyphens; one principal has one name. */
-static bool
-read_uuid(const char *text, size_t length, pg_uuid_t *out)
-{
-	if (text == NULL || length != 36)
-		return false;
-	for (int i = 0; i < 36; i++)
-	{
-		bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-
-		if (hyphen ? text[i] != '-' : strchr("0123456789abcdef", text[i]) == NULL)
-			return false;
-	}
-	*out = *DatumGetUUIDP(DirectFunctionCall1(uuid_in, CStringGetDatum(text)));
-	return true;
 }
 
 /* The row of the last query is a principal and whether it is a service. */
@@ -160,10 +144,8 @@ issued_at(const SpClaims *claims)
 {
 	double seconds = 0;
 
-	/* 9999-12-31: later ones are no PostgreSQL times, and as good */
-	if (sp_claims_time(claims, "iat", &seconds))
-		seconds = Max(Min(seconds, 253402214400.0), 0);
-	return DirectFunctionCall1(float8_timestamptz, Float8GetDatum(seconds));
+	(void) sp_claims_time(claims, "iat", &seconds);
+	return TimestampTzGetDatum(sp_identity_time_of(seconds));
 }
 
 #define PRINCIPAL_IS_ALIVE                                                                      \
@@ -175,20 +157,99 @@ static bool
 find_own_principal(const pg_uuid_t *tenant, const SpClaims *claims, SpSession *out,
                    const char **why)
 {
-	static SpQuery q = {.text = PRINCIPAL_IS_ALIVE "p.id = $3",
-	                    .nargs = 3,
-	                    .types = {UUIDOID, TIMESTAMPTZOID, UUIDOID}};
+	static SpQuery q = {.text = PRINCIPAL_IS_ALIVE
+	                    "p.id = $3 AND ($4 IS NULL OR (EXISTS (SELECT"
+	                    " FROM spotai.refresh_token f WHERE f.tenant_id = $1"
+	                    " AND f.family_id = $4) AND NOT EXISTS (SELECT"
+	                    " FROM spotai.refresh_token f WHERE f.tenant_id = $1"
+	                    " AND f.family_id = $4 AND f.revoked_at IS NOT NULL)))",
+	                    .nargs = 4,
+	                    .types = {UUIDOID, TIMESTAMPTZOID, UUIDOID, UUIDOID}};
 	size_t length = 0;
-	const char *subject = sp_claims_text(claims, "sub", &length);
 	pg_uuid_t id;
-	Datum args[] = {UUIDPGetDatum(tenant), issued_at(claims), UUIDPGetDatum(&id)};
+	Datum args[] = {UUIDPGetDatum(tenant), issued_at(claims), UUIDPGetDatum(&id),
+	                UUIDPGetDatum(&out->login.session)};
 
-	if (!read_uuid(subject, length, &id))
+	if (!sp_identity_read_uuid(sp_claims_text(claims, "sub", &length), &id))
 	{
 		*why = sp_jwt_error_text(SP_JWT_CLAIMS);
 		return false;
 	}
-	return take_principal(sp_pg_query(&q, args, NULL, true), out, why);
+	return take_principal(sp_pg_query(&q, args, out->login.has_session ? NULL : "   n", true), out,
+	                      why);
+}
+
+/* Whether the key of the last query's row may be used now and from here. */
+static bool
+take_key(uint64 rows, SpSession *out, const char **why)
+{
+	bool isnull;
+
+	*why = "the key is not known";
+	if (rows != 1)
+		return false;
+	if (!DatumGetBool(sp_pg_column(0, 6, &isnull)))
+	{
+		*why = "the key is revoked or has expired";
+		return false;
+	}
+	if (!DatumGetBool(sp_pg_column(0, 7, &isnull)))
+	{
+		*why = "the key is not accepted from here";
+		return false;
+	}
+	out->login.scopes = DatumGetArrayTypePCopy(sp_pg_column(0, 5, &isnull));
+	out->key_id = *DatumGetUUIDP(sp_pg_column(0, 8, &isnull));
+	out->by_key = true;
+	return take_principal(rows, out, why);
+}
+
+#define KEY_IS_USABLE                                                             \
+	"SELECT p.tenant_id, p.id, p.kind = 'service', k.hash, k.scopes,"             \
+	" k.revoked_at IS NULL AND k.expires_at > clock_timestamp(),"                 \
+	" k.networks IS NULL OR EXISTS (SELECT FROM unnest(k.networks) n"             \
+	" WHERE inet_client_addr() <<= n), k.id"                                      \
+	" FROM spotai.api_key k JOIN spotai.principal p ON p.tenant_id = k.tenant_id" \
+	" AND p.id = k.principal_id JOIN spotai.tenant t ON t.id = k.tenant_id"       \
+	" WHERE p.deleted_at IS NULL AND t.deleted_at IS NULL AND "
+
+static bool
+verify_key(const char *key, SpSession *out, const char **why)
+{
+	static SpQuery q = {.text = KEY_IS_USABLE "k.hash = $1", .nargs = 1, .types = {BYTEAOID}};
+	bytea *hash, *kept;
+	Datum args[1];
+	uint64 rows;
+	bool isnull;
+
+	*why = "the key is not known";
+	if (strlen(key) != strlen(SP_API_KEY_PREFIX) + SP_SECRET_CHARS)
+		return false;
+	hash = sp_identity_hash(key);
+	args[0] = PointerGetDatum(hash);
+	rows = sp_pg_query(&q, args, NULL, true);
+	if (rows != 1)
+		return false;
+	kept = DatumGetByteaPP(sp_pg_column(0, 4, &isnull));
+	return sp_crypto_equal(VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept), VARDATA_ANY(hash),
+	                       VARSIZE_ANY_EXHDR(hash)) &&
+	       take_key(rows, out, why);
+}
+
+/* A token that was made of a key is good for what the key is, as long as the key is. */
+static bool
+find_key_of_token(const pg_uuid_t *tenant, const SpClaims *claims, SpSession *out, const char **why)
+{
+	static SpQuery q = {.text = KEY_IS_USABLE "k.tenant_id = $1 AND k.id = $2"
+	                                          " AND p.tokens_after <= $3 AND p.id::text = $4",
+	                    .nargs = 4,
+	                    .types = {UUIDOID, UUIDOID, TIMESTAMPTZOID, TEXTOID}};
+	size_t length;
+	const char *subject = sp_claims_text(claims, "sub", &length);
+	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(&out->login.key), issued_at(claims),
+	                CStringGetTextDatum(subject != NULL ? subject : "")};
+
+	return take_key(sp_pg_query(&q, args, NULL, true), out, why);
 }
 
 /* A token of ours: the issuer says the tenant, the kid which of its keys. */
@@ -207,13 +268,16 @@ verify_own(const char *token, const SpPeek *peek, SpSession *out, const char **w
 	SpClaims *claims;
 
 	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
-	if (!is_storable(peek->kid, strlen(peek->kid)) || !read_uuid(name, strlen(name), &tenant) ||
+	if (!is_storable(peek->kid, strlen(peek->kid)) || !sp_identity_read_uuid(name, &tenant) ||
 	    sp_pg_query(&q, args, NULL, true) != 1)
 		return false;
 	if (audience)
 		audience = pg_server_to_any((char *) audience, (int) strlen(audience), PG_UTF8);
-	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer, audience, why);
-	return claims != NULL && find_own_principal(&tenant, claims, out, why);
+	claims = read_token(token, sp_pg_column_text(0, 1), peek->issuer, audience, true, why);
+	if (claims == NULL || !sp_identity_take_login(claims, true, out, why))
+		return false;
+	return out->login.has_key ? find_key_of_token(&tenant, claims, out, why)
+	                          : find_own_principal(&tenant, claims, out, why);
 }
 
 typedef struct Trusted
@@ -223,14 +287,31 @@ typedef struct Trusted
 	char *keys;
 } Trusted;
 
+/* The audiences that a token names, as far as the tables can hold them. */
+static ArrayType *
+audiences_of(const SpPeek *peek)
+{
+	Datum items[SP_PEEK_AUDIENCES];
+	const char *at = peek->audiences;
+	int count = 0;
+
+	for (int i = 0; i < peek->n_audiences; i++, at += strlen(at) + 1)
+		if (is_storable(at, strlen(at)))
+			items[count++] = CStringGetTextDatum(at);
+	return construct_array(items, count, TEXTOID, -1, false, TYPALIGN_INT);
+}
+
+/* At most one row an audience: spotai.trust_issuer() sees to that. */
 static int
-read_trusted(const char *issuer, Trusted *rows)
+read_trusted(const SpPeek *peek, Trusted *rows)
 {
 	static SpQuery q = {.text = "SELECT tenant_id, audience, jwks::text FROM spotai.trusted_issuer"
-	                            " WHERE issuer = $1 ORDER BY created_at, id LIMIT $2",
-	                    .nargs = 2,
-	                    .types = {TEXTOID, INT4OID}};
-	Datum args[] = {CStringGetTextDatum(issuer), Int32GetDatum(SP_MAX_TRUSTED)};
+	                            " WHERE issuer = $1 AND audience = ANY ($2)"
+	                            " ORDER BY created_at, id LIMIT $3",
+	                    .nargs = 3,
+	                    .types = {TEXTOID, TEXTARRAYOID, INT4OID}};
+	Datum args[] = {CStringGetTextDatum(peek->issuer), PointerGetDatum(audiences_of(peek)),
+	                Int32GetDatum(SP_PEEK_AUDIENCES)};
 	int count = (int) sp_pg_query(&q, args, NULL, true);
 	bool isnull;
 
@@ -275,15 +356,16 @@ find_their_principal(const pg_uuid_t *tenant, const char *issuer, const SpClaims
 static bool
 verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char **why)
 {
-	Trusted *rows = palloc(sizeof(Trusted) * SP_MAX_TRUSTED);
-	int count = read_trusted(peek->issuer, rows);
+	Trusted *rows = palloc(sizeof(Trusted) * SP_PEEK_AUDIENCES);
+	int count = read_trusted(peek, rows);
 	SpClaims *claims = NULL;
 	int which = -1;
 
-	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
+	*why = "the token's issuer is not trusted for its audience";
 	for (int i = 0; i < count; i++)
 	{
-		SpClaims *found = read_token(token, rows[i].keys, peek->issuer, rows[i].audience, why);
+		SpClaims *found =
+			read_token(token, rows[i].keys, peek->issuer, rows[i].audience, false, why);
 
 		if (found == NULL)
 			continue;
@@ -295,7 +377,8 @@ verify_theirs(const char *token, const SpPeek *peek, SpSession *out, const char 
 		which = i;
 		claims = found;
 	}
-	return which >= 0 && find_their_principal(&rows[which].tenant, peek->issuer, claims, out, why);
+	return which >= 0 && sp_identity_take_login(claims, false, out, why) &&
+	       find_their_principal(&rows[which].tenant, peek->issuer, claims, out, why);
 }
 
 static bool
@@ -311,60 +394,6 @@ verify_token(const char *token, SpSession *out, const char **why)
 		return verify_own(token, peek, out, why);
 	*why = sp_jwt_error_text(SP_JWT_UNKNOWN_KEY);
 	return is_storable(peek->issuer, strlen(peek->issuer)) && verify_theirs(token, peek, out, why);
-}
-
-/* Whether the key of the last query's row is this one, and may be used from here. */
-static bool
-take_key(uint64 rows, const bytea *hash, SpSession *out, const char **why)
-{
-	bytea *kept;
-	bool isnull;
-
-	*why = "the key is not known";
-	if (rows != 1)
-		return false;
-	kept = DatumGetByteaPP(sp_pg_column(0, 4, &isnull));
-	if (!sp_crypto_equal(VARDATA_ANY(kept), VARSIZE_ANY_EXHDR(kept), VARDATA_ANY(hash),
-	                     VARSIZE_ANY_EXHDR(hash)))
-		return false;
-	if (!DatumGetBool(sp_pg_column(0, 6, &isnull)))
-	{
-		*why = "the key is revoked or has expired";
-		return false;
-	}
-	if (!DatumGetBool(sp_pg_column(0, 7, &isnull)))
-	{
-		*why = "the key is not accepted from here";
-		return false;
-	}
-	out->scopes = DatumGetArrayTypePCopy(sp_pg_column(0, 5, &isnull));
-	out->key_id = *DatumGetUUIDP(sp_pg_column(0, 8, &isnull));
-	out->by_key = true;
-	return take_principal(rows, out, why);
-}
-
-static bool
-verify_key(const char *key, SpSession *out, const char **why)
-{
-	static SpQuery q = {
-		.text = "SELECT p.tenant_id, p.id, p.kind = 'service', k.hash, k.scopes,"
-				" k.revoked_at IS NULL AND k.expires_at > clock_timestamp(),"
-				" k.networks IS NULL OR EXISTS (SELECT FROM unnest(k.networks) n"
-				" WHERE inet_client_addr() <<= n), k.id"
-				" FROM spotai.api_key k JOIN spotai.principal p ON p.tenant_id = k.tenant_id"
-				" AND p.id = k.principal_id JOIN spotai.tenant t ON t.id = k.tenant_id"
-				" WHERE k.hash = $1 AND p.deleted_at IS NULL AND t.deleted_at IS NULL",
-		.nargs = 1,
-		.types = {BYTEAOID}};
-	bytea *hash;
-	Datum args[1];
-
-	*why = "the key is not known";
-	if (strlen(key) != strlen(SP_API_KEY_PREFIX) + SP_SECRET_CHARS)
-		return false;
-	hash = sp_identity_hash(key);
-	args[0] = PointerGetDatum(hash);
-	return take_key(sp_pg_query(&q, args, NULL, true), hash, out, why);
 }
 
 bool

@@ -115,7 +115,7 @@ check_entry(const Entry *entry, FunctionCallInfo fcinfo)
 	if (entry->permission == NULL)
 		return;
 	/* a key that was given away for little does not open all of its owner's data */
-	if (entry->self && who.has_principal && sp_identity_session()->scopes == NULL &&
+	if (entry->self && who.has_principal && sp_identity_session()->login.scopes == NULL &&
 	    !PG_ARGISNULL(0) && memcmp(PG_GETARG_UUID_P(0), &who.principal, UUID_LEN) == 0)
 		return;
 	sp_identity_require_permission(entry->permission);

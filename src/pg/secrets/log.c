@@ -32,9 +32,9 @@ static emit_log_hook_type next_hook = NULL;
 bool
 sp_secrets_named(const char *text)
 {
-	static const char *const names[] = {"secret_put",     "secret_rotate", "spotai.token",
-	                                    "spotai.login",   "login_api_key", "verify_jwt",
-	                                    "spotai.refresh", "totp_verify"};
+	static const char *const names[] = {
+		"secret_put", "secret_rotate",  "spotai.token", "spotai.login", "login_api_key",
+		"verify_jwt", "spotai.refresh", "totp_verify",  "step_up",      "api_key_token"};
 
 	for (int i = 0; text != NULL && i < lengthof(names); i++)
 		if (strcasestr(text, names[i]) != NULL)
