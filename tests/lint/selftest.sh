@@ -70,8 +70,8 @@ expect spot 'PS002' "$(append "CREATE OR REPLACE FUNCTION spotai.f() RETURNS voi
 expect spot 'spotai.f(): PS003' "$(body 'sql SECURITY DEFINER' 'SELECT 1')"
 expect spot 'spotai.f(): PS004' "$(body 'sql SET search_path = public, pg_catalog' 'SELECT 1')"
 expect spot 'spotai.f(): PS005' "$(body sql 'SELECT 1')"
-expect spot 'PS005 the exception for spotai.version() is not needed' \
-    "sed -i '/^CREATE FUNCTION spotai.version/,/;/d; /^COMMENT ON FUNCTION spotai.version/,/;/d' migrations/code/10_base.sql"
+expect spot 'PS005 the exception for spotai.current_principal() is not needed' \
+    "sed -i '/^CREATE FUNCTION spotai.current_principal/,/;/d; /^COMMENT ON FUNCTION spotai.current_principal/,/;/d' migrations/code/15_identity.sql"
 expect spot 'PS007' "$(append 'CREATE OR REPLACE TRIGGER t BEFORE INSERT ON spotai.tenant EXECUTE FUNCTION spotai.f();')"
 expect spot 'spotai.f(): PS009' "$(body sql 'SELECT CASE 1 WHEN 2 THEN 3 END')"
 expect spot 'PS010' "$(append 'CREATE SCHEMA IF NOT EXISTS x;')"
