@@ -53,6 +53,8 @@ sub push_rates
 	return;
 }
 
+# So that neither falls into a run; before the jobs are submitted, because nobody
+# vacuums between a submit and its run.
 sub settle
 {
 	my ($node) = @_;
@@ -75,10 +77,9 @@ sub measure_rates
 
 	for (1 .. $runs)
 	{
+		settle($node);
 		push @submit, [ $count, timed($node, 1, submit_sql($count)) ];
-		settle($node);
 		push @batch, [ $count, timed($node, 8, "CALL spotai.run_jobs($count);\n") ];
-		settle($node);
 	}
 	push_rates('submit, 1000 a statement, 1 client', '', @submit);
 	push_rates('run_jobs, 8 clients, no-op jobs in batches, which skip the handler', '10000 jobs/s', @batch);
@@ -90,8 +91,8 @@ sub measure_rates
 	$count = int($count / 2 / 800) * 800;
 	for (1 .. $runs)
 	{
-		$node->safe_psql('postgres', submit_sql($count + 999));
 		settle($node);
+		$node->safe_psql('postgres', submit_sql($count + 999));
 		push @hundred, [ $count, timed($node, 8, "CALL spotai.run_jobs(100);\n" x ($count / 800)) ];
 		$node->safe_psql('postgres', 'CALL spotai.run_jobs(1000)');
 	}
@@ -145,8 +146,8 @@ sub measure_single
 
 	for (1 .. $runs)
 	{
-		$node->safe_psql('postgres', qq(SELECT count(spotai.submit('noop', '{"seconds": 0}')) FROM generate_series(1, $count)));
 		settle($node);
+		$node->safe_psql('postgres', qq(SELECT count(spotai.submit('noop', '{"seconds": 0}')) FROM generate_series(1, $count)));
 		push @single, [ $count, timed($node, 8, "CALL spotai.run_jobs($count);\n") ];
 	}
 	push_rates('run_jobs, 8 clients, jobs with a handler', '', @single);
