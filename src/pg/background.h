@@ -10,6 +10,8 @@
 
 #include "postgres.h"
 
+#include "pg/compat.h"
+
 /* Between looks for the extension and its tables, which may come and go at any time. */
 #define SP_TABLES_INTERVAL_MS 500L
 
@@ -33,7 +35,7 @@ extern void sp_background_begin(SpBackground *background, void (*stop)(SIGNAL_AR
  * memory context that lasts.
  */
 extern void sp_background_run(SpBackground *background, void (*work)(void *state),
-                              void (*recover)(void *state), void *state) pg_attribute_noreturn();
+                              void (*recover)(void *state), void *state) SP_NORETURN;
 
 /*
  * Handle what signals have asked for; whether the configuration was read again.
