@@ -32,7 +32,9 @@ SCHEMA_SQL  = $(sort $(wildcard migrations/schema/*.sql))
 DATA        = $(wildcard migrations/*--*--*.sql migrations/frozen/*.sql) models/spotai-base.safetensors
 DATA_built  = $(INSTALL_SQL)
 
-REGRESS        = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
+# what compares with pgvector needs it
+PGVECTOR       = $(wildcard $(shell $(PG_CONFIG) --sharedir 2>/dev/null)/extension/vector.control)
+REGRESS        = $(filter-out $(if $(PGVECTOR),,pgvector),$(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql))))
 ISOLATION      = $(patsubst tests/isolation/specs/%.spec,%,$(sort $(wildcard tests/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=tests/isolation --outputdir=build/isolation
 

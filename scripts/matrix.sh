@@ -21,6 +21,9 @@ main() {
     make_root "$root" "$suite" make,gcc,libc6-dev
     echo "root       $suite in build/matrix/$suite, after $((SECONDS - started)) s"
     copy_tree "$root/src/spotai"
+    # pgvector after the server: its packages would make a cluster of their own
+    in_root "$root" bash -c 'cd /src/spotai && scripts/test.sh gcc && apt-get install -qq -y postgresql-'"$version"'-pgvector' > "$log" 2>&1 ||
+        die "no build, or no pgvector ($log)"
     in_root "$root" bash -c 'cd /src/spotai && FUZZ_SECONDS=1 scripts/test.sh gcc install regress isolation' > "$log" 2>&1 || status=$?
     grep -E '^(PostgreSQL|gcc|install|regress|isolation) |failed:|skipped:' "$log" || true
     result=$(tail -1 "$log")

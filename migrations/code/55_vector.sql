@@ -183,7 +183,8 @@ COMMENT ON AGGREGATE spotai.avg(spotai.embedding) IS 'mean by dimension, in doub
 -- pgvector
 
 -- The same bytes, so vector is cast by doing nothing, which PostgreSQL allows to
--- superusers; others, and halfvec, go through text.  The casts go with either extension.
+-- superusers; others, and halfvec, go through text.  They are members of neither
+-- extension, so dropping one wants CASCADE.
 CREATE PROCEDURE _spotai.migrated_vector()
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
