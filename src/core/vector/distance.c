@@ -93,6 +93,47 @@ sum_squares(const float *a, const float *b, size_t n)
 	SUM_TERMS(SQUARE);
 }
 
+#define ADD_ANGLE(x, y, k)     \
+	do                         \
+	{                          \
+		Lanes x_ = x;          \
+		Lanes y_ = y;          \
+                               \
+		product##k += x_ * y_; \
+		a##k += x_ * x_;       \
+		b##k += y_ * y_;       \
+	} while (0)
+
+/* <a, b>, <a, a> and <b, b> in one pass: reading them is what takes the time. */
+SP_CLONES static void
+sum_angle(const float *a, const float *b, size_t n, float sums[3])
+{
+	Lanes product0 = {0}, product1 = {0}, a0 = {0}, a1 = {0}, b0 = {0}, b1 = {0};
+	size_t i = 0;
+
+	for (; i + 2 * LANES <= n; i += 2 * LANES)
+	{
+		ADD_ANGLE(LOAD(a + i), LOAD(b + i), 0);
+		ADD_ANGLE(LOAD(a + i + LANES), LOAD(b + i + LANES), 1);
+	}
+	for (; i + LANES <= n; i += LANES)
+		ADD_ANGLE(LOAD(a + i), LOAD(b + i), 0);
+	if (i < n)
+	{
+		Lanes x, y;
+
+		LOAD_END(x, a + i, n - i);
+		LOAD_END(y, b + i, n - i);
+		ADD_ANGLE(x, y, 1);
+	}
+	product0 += product1;
+	a0 += a1;
+	b0 += b1;
+	ADD_LANES(sums[0], product0);
+	ADD_LANES(sums[1], a0);
+	ADD_LANES(sums[2], b0);
+}
+
 /* Squares below this may have lost what they had behind the point. */
 #define SMALL (FLT_MIN / FLT_EPSILON)
 
@@ -137,9 +178,15 @@ sp_vector_norm_squared(const float *a, size_t n)
 double
 sp_vector_cosine(const float *a, const float *b, size_t n)
 {
-	double norms = sp_vector_norm_squared(a, n) * sp_vector_norm_squared(b, n);
-	double cosine = sp_vector_inner_product(a, b, n) / sqrt(norms);
+	float sums[3];
+	double cosine;
 
+	sum_angle(a, b, n, sums);
+	if (is_safe(sums[0]) && is_safe(sums[1]) && is_safe(sums[2]))
+		cosine = sums[0] / sqrt((double) sums[1] * sums[2]);
+	else
+		cosine = sp_vector_inner_product(a, b, n) /
+		         sqrt(sp_vector_norm_squared(a, n) * sp_vector_norm_squared(b, n));
 	/* of rounding; a NaN stays one */
 	return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 }
