@@ -317,9 +317,9 @@ read_trusted(const SpPeek *peek, Trusted *rows)
 
 	for (int i = 0; i < count; i++)
 	{
-		rows[i].tenant = *DatumGetUUIDP(sp_pg_column(i, 1, &isnull));
 		char *audience = sp_pg_column_text(i, 2);
 
+		rows[i].tenant = *DatumGetUUIDP(sp_pg_column(i, 1, &isnull));
 		rows[i].audience = pg_server_to_any(audience, (int) strlen(audience), PG_UTF8);
 		rows[i].keys = sp_pg_column_text(i, 3);
 	}
