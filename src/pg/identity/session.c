@@ -165,11 +165,19 @@ with_factor(ArrayType *methods)
 	return all;
 }
 
-/* The label and end of a session; false when it has no row. */
-static bool
-read_session(const pg_uuid_t *tenant, const pg_uuid_t *session, char **label, TimestampTz *expires)
+/* Whose a session is, what it is called, and when it ends. */
+typedef struct Family
 {
-	static SpQuery q = {.text = "SELECT label, expires_at FROM spotai.refresh_token"
+	pg_uuid_t principal;
+	char *label; /* or NULL */
+	TimestampTz expires;
+} Family;
+
+/* False: no session of the tenant. */
+static bool
+read_session(const pg_uuid_t *tenant, const pg_uuid_t *session, Family *out)
+{
+	static SpQuery q = {.text = "SELECT principal_id, label, expires_at FROM spotai.refresh_token"
 	                            " WHERE tenant_id = $1 AND family_id = $2 LIMIT 1",
 	                    .nargs = 2,
 	                    .types = {UUIDOID, UUIDOID}};
@@ -181,8 +189,9 @@ read_session(const pg_uuid_t *tenant, const pg_uuid_t *session, char **label, Ti
 	found = sp_pg_query(&q, args, NULL, false) == 1;
 	if (found)
 	{
-		*label = sp_pg_column_text(0, 1);
-		*expires = DatumGetTimestampTz(sp_pg_column(0, 2, &isnull));
+		out->principal = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
+		out->label = sp_pg_column_text(0, 2);
+		out->expires = DatumGetTimestampTz(sp_pg_column(0, 3, &isnull));
 	}
 	sp_identity_owner_end(&saved);
 	return found;
@@ -192,8 +201,7 @@ static Datum
 step_up(FunctionCallInfo fcinfo)
 {
 	SpSession now;
-	char *label = NULL;
-	TimestampTz expires;
+	Family family = {0};
 
 	sp_pg_require_tables();
 	(void) sp_identity_require();
@@ -205,14 +213,15 @@ step_up(FunctionCallInfo fcinfo)
 	                             "spotai.step_up()"))
 		PG_RETURN_NULL();
 	/* it does not become longer by it */
-	expires = now.expires_at;
+	family.expires = now.expires_at;
 	if (now.login.has_session)
 	{
-		(void) read_session(&now.who.tenant, &now.login.session, &label, &expires);
+		(void) read_session(&now.who.tenant, &now.login.session, &family);
 		(void) sp_identity_revoke_session(&now.who.tenant, &now.login.session);
 	}
 	now.login.methods = with_factor(now.login.methods);
-	return begin(fcinfo, &now.who.tenant, &now.who.principal, &now.login, label, expires);
+	return begin(fcinfo, &now.who.tenant, &now.who.principal, &now.login, family.label,
+	             family.expires);
 }
 
 /*
@@ -310,33 +319,14 @@ spotai_api_keys(PG_FUNCTION_ARGS)
 	return sp_identity_answer(fcinfo, &q, args, choose(fcinfo, &who, &principal) ? NULL : " n");
 }
 
-/* Whose session it is; false: nobody's that is known here. */
-static bool
-owner_of(const pg_uuid_t *tenant, const pg_uuid_t *session, pg_uuid_t *principal)
-{
-	static SpQuery q = {.text = "SELECT principal_id FROM spotai.refresh_token"
-	                            " WHERE tenant_id = $1 AND family_id = $2 LIMIT 1",
-	                    .nargs = 2,
-	                    .types = {UUIDOID, UUIDOID}};
-	Datum args[] = {UUIDPGetDatum(tenant), UUIDPGetDatum(session)};
-	SpAsOwner saved;
-	bool isnull, found;
-
-	sp_identity_owner_begin(&saved);
-	found = sp_pg_query(&q, args, NULL, false) == 1;
-	if (found)
-		*principal = *DatumGetUUIDP(sp_pg_column(0, 1, &isnull));
-	sp_identity_owner_end(&saved);
-	return found;
-}
-
 /* spotai.end_session(session uuid) returns boolean */
 Datum
 spotai_end_session(PG_FUNCTION_ARGS)
 {
 	SpIdentity who = sp_identity_require();
 	const SpLogin *login = &sp_identity_session()->login;
-	pg_uuid_t *session = PG_GETARG_UUID_P(0), principal;
+	pg_uuid_t *session = PG_GETARG_UUID_P(0);
+	Family family;
 	bool current;
 
 	sp_pg_require_tables();
@@ -344,15 +334,15 @@ spotai_end_session(PG_FUNCTION_ARGS)
 	/* whoever stole one session must not end the others; logging out needs nothing */
 	if (!current)
 		sp_identity_require_recent(false);
-	if (!owner_of(&who.tenant, session, &principal))
+	if (!read_session(&who.tenant, session, &family))
 		PG_RETURN_BOOL(false);
 	/* what is another's is answered as what is not there */
-	if ((!who.has_principal || memcmp(&principal, &who.principal, sizeof(pg_uuid_t)) != 0) &&
+	if ((!who.has_principal || memcmp(&family.principal, &who.principal, sizeof(pg_uuid_t)) != 0) &&
 	    !sp_identity_has_permission("identity:write") &&
 	    !sp_identity_has_permission("identity:issue"))
 		PG_RETURN_BOOL(false);
 	if (!sp_identity_revoke_session(&who.tenant, session))
 		PG_RETURN_BOOL(false);
-	sp_identity_event_id("session.end", "principal", &principal);
+	sp_identity_event_id("session.end", "principal", &family.principal);
 	PG_RETURN_BOOL(true);
 }
