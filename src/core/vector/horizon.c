@@ -1,0 +1,175 @@
+/*
+ * src/core/vector/horizon.c
+ *	  Gaps between neighbours and their centroids, measured and looked up.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "core/vector/horizon.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/vector/distance.h"
+#include "core/vector/queue.h"
+
+#define LEAST_ROWS    64
+#define LEAST_QUERIES 16
+#define MOST_RANK     1024
+
+static const double recalls[SP_HORIZON_RECALLS] = {.5, .8, .9, .95, .98, .99, .995, .999};
+
+typedef struct Work
+{
+	const SpHorizonData *data;
+	size_t most;  /* neighbours of a query, at most MOST_RANK */
+	SpQueue near; /* all rows, as neighbours of a query */
+	float *gaps;  /* [ranks][queries][most] */
+} Work;
+
+/* The measure of two vectors, in which gaps are differences. */
+static double
+measure(const SpHorizonData *d, const float *a, const float *b, double length)
+{
+	if (d->metric == SP_METRIC_L2_SQUARED)
+		return sp_vector_l2_squared(a, b, d->dims);
+	return length > 0 ? -sp_vector_inner_product(a, b, d->dims) / length : 0;
+}
+
+/* Of one query's neighbours up to each rank: their centroid's distance less that of the last. */
+static SpStatus
+measure_query(Work *w, size_t at)
+{
+	const SpHorizonData *d = w->data;
+	const float *q = d->queries + at * d->dims;
+	double length = sqrt(sp_vector_norm_squared(q, d->dims)), centroid[MOST_RANK];
+	size_t found = 0, rank = 1;
+
+	w->near.count = 0;
+	for (size_t i = 0; i < d->n; i++)
+		sp_queue_push(&w->near, (SpQueueItem){measure(d, q, d->rows + i * d->dims, length), i, 0});
+	for (int r = 0; rank <= w->most; r++, rank *= 2)
+	{
+		float *gaps = w->gaps + ((size_t) r * d->queries_n + at) * w->most;
+		double last = 0;
+
+		while (found < rank)
+		{
+			SpQueueItem row = sp_queue_pop(&w->near);
+			const float *c = d->centroids + d->list_of[row.id] * d->dims;
+
+			centroid[found++] = measure(d, q, c, length);
+			last = row.key;
+		}
+		for (size_t i = 0; i < rank; i++)
+			gaps[i] = (float) (centroid[i] - last);
+	}
+	return SP_OK;
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *) a, y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Quantiles of what all queries say of a rank; the rows of gaps are moved together. */
+static void
+take_quantiles(const Work *w, int r, size_t rank, float *out)
+{
+	size_t queries = w->data->queries_n, n = queries * rank;
+	float *gaps = w->gaps + (size_t) r * queries * w->most;
+
+	for (size_t i = 1; i < queries; i++)
+		memmove(gaps + i * rank, gaps + i * w->most, rank * sizeof(float));
+	qsort(gaps, n, sizeof(float), compare_floats);
+	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+	{
+		size_t at = (size_t) (recalls[i] * (double) n);
+
+		out[i] = gaps[at < n ? at : n - 1];
+	}
+}
+
+static SpStatus
+measure_all(const SpEnv *env, Work *w, SpHorizon *out)
+{
+	const SpHorizonData *d = w->data;
+	SpStatus st = sp_queue_reserve(&w->near, d->n);
+
+	for (size_t i = 0; i < d->queries_n && st == SP_OK; i++)
+		st = sp_should_stop(env) ? SP_ERR_CANCELED : measure_query(w, i);
+	if (st != SP_OK)
+		return st;
+	for (size_t rank = 1; rank <= w->most; rank *= 2)
+	{
+		take_quantiles(w, out->ranks, rank, out->gaps[out->ranks]);
+		out->ranks++;
+	}
+	out->depth = (float) (1 / d->share);
+	return SP_OK;
+}
+
+SpStatus
+sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
+{
+	Work w = {.data = data, .most = 1, .near = {.env = env}};
+	size_t ranks = 1;
+	SpStatus st = SP_ERR_NO_MEMORY;
+
+	memset(out, 0, sizeof(*out));
+	if (data->n < LEAST_ROWS || data->queries_n < LEAST_QUERIES)
+		return SP_OK;
+	/* farther than a quarter of the rows nobody looks */
+	for (; w.most < MOST_RANK && w.most * 8 <= data->n; w.most *= 2)
+		ranks++;
+	w.gaps = sp_alloc(env, ranks * data->queries_n * w.most, sizeof(float));
+	if (w.gaps != NULL)
+		st = measure_all(env, &w, out);
+	sp_queue_free(&w.near);
+	sp_free(env, w.gaps);
+	return st;
+}
+
+/* In this scale a recall's distance from 1 is cut in half at equal steps. */
+static double
+scale(double recall)
+{
+	return -log2(1 - recall);
+}
+
+static double
+gap_of_rank(const float *gaps, double recall)
+{
+	int i = 1;
+	double from, to;
+
+	if (recall <= recalls[0])
+		return gaps[0];
+	while (i < SP_HORIZON_RECALLS - 1 && recall > recalls[i])
+		i++;
+	from = scale(recalls[i - 1]);
+	to = scale(recalls[i]);
+	return gaps[i - 1] + (gaps[i] - gaps[i - 1]) * (scale(recall) - from) / (to - from);
+}
+
+double
+sp_horizon_gap(const SpHorizon *h, double recall, double depth)
+{
+	double at, low, high;
+	int r;
+
+	if (h->ranks == 0 || recall >= 1)
+		return INFINITY;
+	at = log2(fmax(depth, 1) / h->depth);
+	if (h->ranks == 1)
+		return gap_of_rank(h->gaps[0], recall);
+	/* on the line through the two ranks beside it, or through the first two or the last two */
+	r = at < 0 ? 0 : at >= h->ranks - 1 ? h->ranks - 2 : (int) at;
+	low = gap_of_rank(h->gaps[r], recall);
+	high = gap_of_rank(h->gaps[r + 1], recall);
+	/* deeper than was looked the gap goes on falling, nobody knows how fast: stay */
+	return low + (high - low) * fmin(at - r, 1);
+}
