@@ -1,6 +1,6 @@
 /*
  * src/core/vector/horizon.c
- *	  Gaps between neighbours and their centroids, measured and looked up.
+ *	  How much farther than a neighbour its centroid is: measured and looked up.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -16,18 +16,22 @@
 #define LEAST_ROWS    64
 #define LEAST_QUERIES 16
 #define MOST_RANK     1024
+/* What a row's own distance counts; see the header. */
+#define WEIGHT 0.25
+/* Of the mean distance of the nearest centroid: what counts as no less. */
+#define LEAST 0.25
 
 static const double recalls[SP_HORIZON_RECALLS] = {.5, .8, .9, .95, .98, .99, .995, .999};
 
 typedef struct Work
 {
 	const SpHorizonData *data;
-	size_t most;  /* neighbours of a query, at most MOST_RANK */
-	SpQueue near; /* all rows, as neighbours of a query */
-	float *gaps;  /* [ranks][queries][most] */
+	size_t most;    /* neighbours of a query, at most MOST_RANK */
+	SpQueue near;   /* all rows, as neighbours of a query */
+	float *reaches; /* [ranks][queries][most] */
 } Work;
 
-/* The measure of two vectors, in which gaps are differences. */
+/* Measures of vectors a and b; products are those with the direction of a. */
 static double
 measure(const SpHorizonData *d, const float *a, const float *b, double length)
 {
@@ -36,13 +40,37 @@ measure(const SpHorizonData *d, const float *a, const float *b, double length)
 	return length > 0 ? -sp_vector_inner_product(a, b, d->dims) / length : 0;
 }
 
-/* Of one query's neighbours up to each rank: their centroid's distance less that of the last. */
-static SpStatus
-measure_query(Work *w, size_t at)
+static double
+nearest_centroid(const SpHorizonData *d, const float *q, double length)
+{
+	double least = INFINITY;
+
+	for (size_t i = 0; i < d->lists; i++)
+		least = fmin(least, measure(d, q, d->centroids + i * d->dims, length));
+	return least;
+}
+
+/* Not yet divided: what the least divisor is must be known of all queries. */
+static double
+difference(double list, double row, double first)
+{
+	return list - WEIGHT * row - (1 - WEIGHT) * first;
+}
+
+static double
+divisor(const SpHorizon *h, SpVectorMetric metric, double first)
+{
+	return metric == SP_METRIC_L2_SQUARED ? fmax(sqrt(fmax(first, 0)), h->least) : 1;
+}
+
+/* Of one query's neighbours up to each rank: how far out their lists are. */
+static void
+measure_query(Work *w, size_t at, const SpHorizon *h)
 {
 	const SpHorizonData *d = w->data;
 	const float *q = d->queries + at * d->dims;
-	double length = sqrt(sp_vector_norm_squared(q, d->dims)), centroid[MOST_RANK];
+	double length = sqrt(sp_vector_norm_squared(q, d->dims)), list[MOST_RANK];
+	double first = nearest_centroid(d, q, length), by = divisor(h, d->metric, first);
 	size_t found = 0, rank = 1;
 
 	w->near.count = 0;
@@ -50,21 +78,20 @@ measure_query(Work *w, size_t at)
 		sp_queue_push(&w->near, (SpQueueItem){measure(d, q, d->rows + i * d->dims, length), i, 0});
 	for (int r = 0; rank <= w->most; r++, rank *= 2)
 	{
-		float *gaps = w->gaps + ((size_t) r * d->queries_n + at) * w->most;
+		float *reaches = w->reaches + ((size_t) r * d->queries_n + at) * w->most;
 		double last = 0;
 
 		while (found < rank)
 		{
 			SpQueueItem row = sp_queue_pop(&w->near);
-			const float *c = d->centroids + d->list_of[row.id] * d->dims;
 
-			centroid[found++] = measure(d, q, c, length);
+			list[found++] =
+				measure(d, q, d->centroids + d->list_of[row.id] * d->dims, length);
 			last = row.key;
 		}
 		for (size_t i = 0; i < rank; i++)
-			gaps[i] = (float) (centroid[i] - last);
+			reaches[i] = (float) (difference(list[i], last, first) / by);
 	}
-	return SP_OK;
 }
 
 static int
@@ -75,22 +102,35 @@ compare_floats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Quantiles of what all queries say of a rank; the rows of gaps are moved together. */
+/* Quantiles of what all queries say of a rank; its rows are moved together. */
 static void
 take_quantiles(const Work *w, int r, size_t rank, float *out)
 {
 	size_t queries = w->data->queries_n, n = queries * rank;
-	float *gaps = w->gaps + (size_t) r * queries * w->most;
+	float *reaches = w->reaches + (size_t) r * queries * w->most;
 
 	for (size_t i = 1; i < queries; i++)
-		memmove(gaps + i * rank, gaps + i * w->most, rank * sizeof(float));
-	qsort(gaps, n, sizeof(float), compare_floats);
+		memmove(reaches + i * rank, reaches + i * w->most, rank * sizeof(float));
+	qsort(reaches, n, sizeof(float), compare_floats);
 	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
 	{
 		size_t at = (size_t) (recalls[i] * (double) n);
 
-		out[i] = gaps[at < n ? at : n - 1];
+		out[i] = reaches[at < n ? at : n - 1];
 	}
+}
+
+/* A quarter of how far the nearest centroid is in the mean. */
+static float
+least_divisor(const SpHorizonData *d)
+{
+	double sum = 0;
+
+	if (d->metric != SP_METRIC_L2_SQUARED)
+		return 0;
+	for (size_t i = 0; i < d->queries_n; i++)
+		sum += sqrt(nearest_centroid(d, d->queries + i * d->dims, 0));
+	return (float) fmax(LEAST * sum / (double) d->queries_n, 1e-30);
 }
 
 static SpStatus
@@ -99,13 +139,18 @@ measure_all(const SpEnv *env, Work *w, SpHorizon *out)
 	const SpHorizonData *d = w->data;
 	SpStatus st = sp_queue_reserve(&w->near, d->n);
 
+	out->least = least_divisor(d);
 	for (size_t i = 0; i < d->queries_n && st == SP_OK; i++)
-		st = sp_should_stop(env) ? SP_ERR_CANCELED : measure_query(w, i);
+	{
+		if (sp_should_stop(env))
+			return SP_ERR_CANCELED;
+		measure_query(w, i, out);
+	}
 	if (st != SP_OK)
 		return st;
 	for (size_t rank = 1; rank <= w->most; rank *= 2)
 	{
-		take_quantiles(w, out->ranks, rank, out->gaps[out->ranks]);
+		take_quantiles(w, out->ranks, rank, out->reaches[out->ranks]);
 		out->ranks++;
 	}
 	out->depth = (float) (1 / d->share);
@@ -125,11 +170,11 @@ sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 	/* farther than a quarter of the rows nobody looks */
 	for (; w.most < MOST_RANK && w.most * 8 <= data->n; w.most *= 2)
 		ranks++;
-	w.gaps = sp_alloc(env, ranks * data->queries_n * w.most, sizeof(float));
-	if (w.gaps != NULL)
+	w.reaches = sp_alloc(env, ranks * data->queries_n * w.most, sizeof(float));
+	if (w.reaches != NULL)
 		st = measure_all(env, &w, out);
 	sp_queue_free(&w.near);
-	sp_free(env, w.gaps);
+	sp_free(env, w.reaches);
 	return st;
 }
 
@@ -141,22 +186,22 @@ scale(double recall)
 }
 
 static double
-gap_of_rank(const float *gaps, double recall)
+reach_of_rank(const float *reaches, double recall)
 {
 	int i = 1;
 	double from, to;
 
 	if (recall <= recalls[0])
-		return gaps[0];
+		return reaches[0];
 	while (i < SP_HORIZON_RECALLS - 1 && recall > recalls[i])
 		i++;
 	from = scale(recalls[i - 1]);
 	to = scale(recalls[i]);
-	return gaps[i - 1] + (gaps[i] - gaps[i - 1]) * (scale(recall) - from) / (to - from);
+	return reaches[i - 1] + (reaches[i] - reaches[i - 1]) * (scale(recall) - from) / (to - from);
 }
 
 double
-sp_horizon_gap(const SpHorizon *h, double recall, double depth)
+sp_horizon_reach(const SpHorizon *h, double recall, double depth)
 {
 	double at, low, high;
 	int r;
@@ -165,11 +210,20 @@ sp_horizon_gap(const SpHorizon *h, double recall, double depth)
 		return INFINITY;
 	at = log2(fmax(depth, 1) / h->depth);
 	if (h->ranks == 1)
-		return gap_of_rank(h->gaps[0], recall);
+		return reach_of_rank(h->reaches[0], recall);
 	/* on the line through the two ranks beside it, or through the first two or the last two */
 	r = at < 0 ? 0 : at >= h->ranks - 1 ? h->ranks - 2 : (int) at;
-	low = gap_of_rank(h->gaps[r], recall);
-	high = gap_of_rank(h->gaps[r + 1], recall);
-	/* deeper than was looked the gap goes on falling, nobody knows how fast: stay */
-	return low + (high - low) * fmin(at - r, 1);
+	low = reach_of_rank(h->reaches[r], recall);
+	high = reach_of_rank(h->reaches[r + 1], recall);
+	return low + (high - low) * (at - r);
+}
+
+double
+sp_horizon_key(const SpHorizon *h, SpVectorMetric metric, double reach, double list, double first,
+               double length)
+{
+	double scale = metric == SP_METRIC_L2_SQUARED ? 1 : length;
+
+	/* with products all is divided by the length of the query, reaches are not */
+	return (list - (1 - WEIGHT) * first - reach * scale * divisor(h, metric, first)) / WEIGHT;
 }

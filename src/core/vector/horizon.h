@@ -2,17 +2,26 @@
  * src/core/vector/horizon.h
  *	  How far to look: which lists may still hold a neighbour.
  *
- * A row at distance d of a query lies in a list whose centroid is at D.  In
- * squares, D^2 - d^2 hardly depends on the query, the less so in many
- * dimensions: it is the row's own distance from its centroid, turned round, and
- * twice a product of two residuals that have little to do with each other.  So
- * the share of neighbours for which it is at most g tells how many are found by
- * looking into all lists with D^2 <= d^2 + g.  That is measured on rows of the
- * table itself when an index is built, by how deep the neighbours are: a row's
- * ten nearest stand otherwise than its thousand nearest.
+ * A row at distance d of a query lies in a list whose centroid is at D, while the
+ * nearest of all centroids is at D1.  What tells whether a list must be looked
+ * into is
  *
- * With the negative product as measure the same holds of -<q, c> + <q, o>,
- * divided by the length of the query.
+ *	reach = (D^2 - w d^2 - (1 - w) D1^2) / D1,	w = 1/4:
+ *
+ * how much farther than the row and the nearest centroid its own centroid is.
+ * The division makes it the same for queries near and far: for random residuals
+ * D^2 - d^2 grows as D does.  With w = 1 the rule follows the row alone and looks
+ * into too many lists where rows lie in clusters; with w = 0 it takes no notice of
+ * how far a filter made the search go.  On MNIST 1/4 takes 1,511 of 60,000 rows for
+ * a recall of .947, where the same number of lists for all queries takes 1,867.
+ *
+ * The share of neighbours whose reach is at most g tells how many are found by
+ * looking into all lists within g.  It is measured on rows of the table itself
+ * when an index is built, by how deep the neighbours are: a row's ten nearest
+ * stand otherwise than its thousand nearest.
+ *
+ * With the negative product as measure the same is done with products, divided by
+ * the length of the query.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -27,9 +36,10 @@
 
 typedef struct SpHorizon
 {
-	float depth; /* of rank 1 in the whole table; 0: nothing is known */
-	int32_t ranks;
-	float gaps[SP_HORIZON_RANKS][SP_HORIZON_RECALLS];
+	float depth; /* of rank 1 in the whole table */
+	float least; /* D1 counts as no less */
+	int32_t ranks; /* 0: nothing is known */
+	float reaches[SP_HORIZON_RANKS][SP_HORIZON_RECALLS];
 } SpHorizon;
 
 typedef struct SpHorizonData
@@ -53,9 +63,17 @@ typedef struct SpHorizonData
 SpStatus sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out);
 
 /*
- * The gap at which a share `recall` of the depth nearest rows is found.  INFINITY,
- * which means all lists, for a recall of 1 and where nothing is known.
+ * The reach within which a share `recall` of the depth nearest rows is found.
+ * INFINITY, which means all lists, for a recall of 1 and where nothing is known.
  */
-double sp_horizon_gap(const SpHorizon *h, double recall, double depth);
+double sp_horizon_reach(const SpHorizon *h, double recall, double depth);
+
+/*
+ * The measure of rows from which on a list is within reach: whoever wants rows as
+ * far away as that must have looked into it.  list and first are the measures of
+ * its centroid and of the nearest one, length that of the query.
+ */
+double sp_horizon_key(const SpHorizon *h, SpVectorMetric metric, double reach, double list,
+                      double first, double length);
 
 #endif /* SP_VECTOR_HORIZON_H */

@@ -137,7 +137,8 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 		sp_queue_push(&so->lists,
 		              (SpQueueItem){centroid_distance(so, ann->centroids + (Size) i * ann->padded),
 		                            i, 0});
-	so->gap = NAN;
+	so->first = so->lists.items[0].key;
+	so->reach = NAN;
 }
 
 static void
@@ -242,7 +243,7 @@ look_into_list(IndexScanDesc scan, SpAnnScan *so)
 	sp_rabitq_query_aim(so->codes, so->rotated, ann->centroids + (Size) list * ann->padded);
 	sp_ann_walk(so, scan->indexRelation, list, ann->heads[list], read_codes);
 	so->looked++;
-	so->gap = NAN;
+	so->reach = NAN;
 	sp_ann_counters.lists++;
 }
 
@@ -264,13 +265,12 @@ depth(const SpAnnScan *so)
 static double
 list_key_by_horizon(SpAnnScan *so)
 {
-	if (isnan(so->gap))
-	{
-		so->gap = sp_horizon_gap(&so->ann.meta.horizon, sp_ann_recall, depth(so));
-		if (so->ann.meta.metric == SP_ANN_IP)
-			so->gap *= so->length;
-	}
-	return so->lists.items[0].key - so->gap;
+	const SpHorizon *h = &so->ann.meta.horizon;
+
+	if (isnan(so->reach))
+		so->reach = sp_horizon_reach(h, sp_ann_recall, depth(so));
+	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach, so->lists.items[0].key,
+	                      so->first, so->length);
 }
 
 /* So many lists before anything is returned, and as many again when all is. */
@@ -344,7 +344,7 @@ return_row(IndexScanDesc scan, SpAnnScan *so)
 	scan->xs_orderbyvals[0] = Float8GetDatum(distance);
 	scan->xs_orderbynulls[0] = false;
 	so->returned++;
-	so->gap = NAN;
+	so->reach = NAN;
 }
 
 /* The next row by distance; false when there is none. */

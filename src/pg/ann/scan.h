@@ -65,7 +65,8 @@ typedef struct SpAnnScan
 	int allowed;        /* lists to look into before anything is returned, of a fixed number */
 	int looked;
 	double returned, scanned, matched; /* rows */
-	double gap;                        /* of the horizon, for what is returned next */
+	double first;                      /* distance of the nearest centroid */
+	double reach;                      /* of the horizon, for what is returned next */
 
 	/* list by list */
 	uint32 chain;
