@@ -15,16 +15,16 @@
 
 /*
  * sums[i] = the sum over planes k of 2^k times the bits that codes[i][words] and
- * planes[k][words] share.
+ * planes[k][words], the query, share.
  */
-typedef void (*SpRabitqSum)(const uint64_t *codes, size_t count, size_t words,
-                            const uint64_t *planes, uint32_t *sums);
+typedef void (*SpRabitqSum)(const uint64_t *codes, size_t count, size_t words, const void *query,
+                            int32_t *sums);
 
 /* The fastest one that this machine has. */
 SpRabitqSum sp_rabitq_sum(void);
 
 /* The one that every machine has; for tests. */
-void sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const uint64_t *planes,
-                         uint32_t *sums);
+void sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const void *query,
+                         int32_t *sums);
 
 #endif /* SP_VECTOR_RABITQ_BITS_H */
