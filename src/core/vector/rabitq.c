@@ -62,7 +62,7 @@ sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, int bits, size_t pa
 	q->padded = padded;
 	q->bits = bits;
 	q->words = SP_RABITQ_WORDS(padded, bits);
-	q->sum_code = bits == 1 ? sp_rabitq_sum() : sp_rabitq_field_sum(bits);
+	q->sum_code = bits == 1 ? sp_rabitq_sum() : sp_rabitq_field_sum(bits, SP_RABITQ_FORMS);
 	q->residual = sp_alloc(env, padded, sizeof(float));
 	if (bits == 1)
 		q->values = sp_alloc(env, SP_RABITQ_PLANES * q->words, sizeof(uint64_t));
@@ -128,8 +128,8 @@ cut_planes(const float *restrict residual, size_t words, float low, float by,
 		{
 			uint64_t bits = 0;
 
-			for (size_t i = 0; i < 64; i++)
-				bits |= (uint64_t) (values[i] >> k & 1) << i;
+			for (size_t i = 0; i < 64; i += 8)
+				bits |= sp_rabitq_gather(values + i, k) << i;
 			planes[k * words + w] = bits;
 		}
 	}

@@ -1,6 +1,7 @@
 /*
  * src/core/vector/rabitq_bits.h
- *	  The inner loop of an estimate: bits that codes and a query have in common.
+ *	  The inner loop of an estimate from codes of one bit: bits that codes and a
+ *	  query have in common.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -9,6 +10,20 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+
+/* Bit k of each of eight bytes, as eight bits: multiplied so that none meets another. */
+static inline uint64_t
+sp_rabitq_gather(const uint8_t *bytes, size_t k)
+{
+	uint64_t eight;
+
+	memcpy(&eight, bytes, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	eight = __builtin_bswap64(eight);
+#endif
+	return (eight >> k & 0x0101010101010101u) * 0x0102040810204080u >> 56;
+}
 
 /* Bits of a query's value. */
 #define SP_RABITQ_PLANES 4

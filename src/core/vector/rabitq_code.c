@@ -19,6 +19,7 @@
 
 #include "core/sp_simd.h"
 #include "core/vector/rabitq.h"
+#include "core/vector/rabitq_bits.h"
 
 /* Standard deviations that the bound allows; the paper's choice. */
 #define EPSILON_0 1.9
@@ -77,9 +78,6 @@ sum_residual(const float *vector, const float *centroid, size_t padded)
 
 /* --- one bit ---------------------------------------------------------------------- */
 
-/* Moves the lowest bits of eight bytes into the highest byte. */
-#define GATHER 0x0102040810204080u
-
 /* The signs; how many are positive. */
 SP_CLONES static uint32_t
 cut_signs(const float *restrict vector, const float *restrict centroid, size_t padded,
@@ -95,13 +93,7 @@ cut_signs(const float *restrict vector, const float *restrict centroid, size_t p
 		for (size_t i = 0; i < 64; i++)
 			flags[i] = vector[at + i] > centroid[at + i];
 		for (size_t i = 0; i < 64; i += 8)
-		{
-			uint64_t eight = 0;
-
-			for (size_t k = 0; k < 8; k++)
-				eight |= (uint64_t) flags[i + k] << 8 * k;
-			bits |= eight * GATHER >> 56 << i;
-		}
+			bits |= sp_rabitq_gather(flags + i, 0) << i;
 		code[at / 64] = bits;
 		ones += (uint32_t) __builtin_popcountll(bits);
 	}

@@ -23,11 +23,13 @@
 /*
  * sums[i] = the sum over dimensions of the value in codes[i][words] times that in
  * query[8 / bits][SP_RABITQ_STRIDE(words)], signed bytes aligned to SP_ALIGN, with
- * zeros behind the end of each field.  The fastest that this machine has for bits.
+ * zeros behind the end of each field.
+ *
+ * The fastest that this machine has of the first `forms` forms: tests ask for
+ * fewer than SP_RABITQ_FORMS, one being what every machine has.
  */
-SpRabitqSum sp_rabitq_field_sum(int bits);
+SpRabitqSum sp_rabitq_field_sum(int bits, int forms);
 
-/* The one that every machine has; for tests. */
-SpRabitqSum sp_rabitq_field_sum_plain(int bits);
+#define SP_RABITQ_FORMS 3
 
 #endif /* SP_VECTOR_RABITQ_FIELDS_H */
