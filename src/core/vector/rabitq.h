@@ -57,7 +57,9 @@ void sp_rabitq_query_aim(SpRabitqQuery *q, const float *vector, const float *cen
 
 /*
  * Of count codes, [count][words] side by side: the estimated measure, and how
- * far it may be off (exceeded by about 6 % of codes, e0 = 1.9, on either side together).
+ * far it may be off (exceeded by about 6 % of codes, e0 = 1.9, on either side together),
+ * beside the rounding of floats as long as the vectors: with eight bits a dimension
+ * that may be more, where residuals are a hundredth of their vectors.
  */
 void sp_rabitq_estimate(const SpRabitqQuery *q, const uint64_t *codes,
                         const SpRabitqFactors *factors, size_t count, float *estimates,
