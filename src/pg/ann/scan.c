@@ -109,34 +109,29 @@ read_query(IndexScanDesc scan, SpAnnScan *so)
 	sp_vector_normalize(query->values, unit, (size_t) query->dims);
 }
 
-static double
-centroid_distance(const SpAnnScan *so, const float *centroid)
-{
-	if (so->ann.meta.metric == SP_ANN_IP)
-		return -sp_vector_inner_product(so->rotated, centroid, so->ann.padded);
-	return sp_vector_l2_squared(so->rotated, centroid, so->ann.padded);
-}
-
 static void
 begin_search(IndexScanDesc scan, SpAnnScan *so)
 {
 	const SpEnv *env = sp_pg_env_in(so->context);
+	SpVectorMetric metric = sp_ann_code_metric(&so->ann.meta);
 	const SpAnnIndex *ann;
 
 	so->rotated = sp_alloc(env, so->ann.padded, sizeof(float));
-	if (so->rotated == NULL)
+	so->in_unit = sp_alloc(env, so->ann.padded, sizeof(float));
+	so->centroid = sp_alloc(env, so->ann.padded, sizeof(float));
+	if (so->rotated == NULL || so->in_unit == NULL || so->centroid == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index scan", NULL);
-	so->lists.env = so->candidates.env = so->exact.env = env;
-	sp_pg_check(sp_rabitq_query_new(env, sp_ann_code_metric(&so->ann.meta), so->ann.meta.bits,
-	                                so->ann.padded, &so->codes),
+	so->lists.env = so->exact.env = env;
+	sp_candidates_init(&so->candidates, env, so->ann.side_size);
+	sp_pg_check(sp_rabitq_query_new(env, metric, so->ann.meta.bits, so->ann.padded, &so->codes),
 	            "index scan", NULL);
 	sp_rotation_run(sp_ann_rotation(so->ann.meta.dims, so->ann.meta.seed), so->vector, so->rotated);
 	sp_pg_check(sp_queue_reserve(&so->lists, so->ann.meta.lists), "index scan", NULL);
+	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
 	ann = sp_ann_open(scan->indexRelation);
 	for (uint32 i = 0; i < ann->meta.lists; i++)
 		sp_queue_push(&so->lists,
-		              (SpQueueItem){centroid_distance(so, ann->centroids + (Size) i * ann->padded),
-		                            i, 0});
+		              (SpQueueItem){sp_ann_centroid_distance(ann, metric, so->in_unit, i), i, 0});
 	so->first = so->lists.items[0].key;
 	so->reach = NAN;
 }
@@ -165,22 +160,22 @@ begin_scan(IndexScanDesc scan)
 
 /* --- a list --------------------------------------------------------------------------- */
 
+/* Which row of the table this is, in the table's order. */
 static uint64
-tid_number(ItemPointer tid)
+row_number(const char *side)
 {
+	ItemPointer tid = &((SpAnnSide *) side)->tid;
+
 	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
 	       ItemPointerGetOffsetNumberNoCheck(tid);
 }
 
 static void
-add_candidate(SpAnnScan *so, char *side, float least)
+add_candidates(SpAnnScan *so, const float *least, const char *sides, uint32 n)
 {
-	SpQueueItem item = {least, tid_number(sp_ann_side_tid(side)), 0};
-
-	if (so->ann.block_at != 0)
-		item.place =
-			(uint64) sp_ann_get_copy(&so->ann, side) << 16 | ((SpAnnSide *) side)->slot;
-	sp_queue_push(&so->candidates, item);
+	sp_pg_check(sp_candidates_add(&so->candidates, least, sides, n, row_number), "index scan",
+	            NULL);
+	so->matched += n;
 }
 
 /* Estimates for rows that a label leaves, one by one: they are few. */
@@ -196,16 +191,17 @@ estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 			continue;
 		sp_rabitq_estimate(so->codes, sp_ann_page_codes(page) + (Size) i * so->ann.words,
 		                   &((SpAnnSide *) side)->factors, 1, &estimate, &margin);
-		add_candidate(so, side, estimate - margin);
-		so->matched++;
+		estimate -= margin;
+		add_candidates(so, &estimate, side, 1);
 	}
 }
 
+/* Sides lie in the page the other way round, and are taken as they lie. */
 static void
 estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 {
 	SpRabitqFactors factors[MOST_ROWS];
-	float estimates[MOST_ROWS], margins[MOST_ROWS];
+	float estimates[MOST_ROWS], margins[MOST_ROWS], least[MOST_ROWS];
 
 	Assert(n > 0 && n <= MOST_ROWS);
 	factors[0] = ((SpAnnSide *) sp_ann_page_side(page, layout, 0))->factors;
@@ -213,8 +209,8 @@ estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		factors[i] = ((SpAnnSide *) sp_ann_page_side(page, layout, i))->factors;
 	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
 	for (uint32 i = 0; i < n; i++)
-		add_candidate(so, sp_ann_page_side(page, layout, i), estimates[i] - margins[i]);
-	so->matched += n;
+		least[n - 1 - i] = estimates[i] - (float) sp_ann_margin * margins[i];
+	add_candidates(so, least, sp_ann_page_side(page, layout, n - 1), n);
 }
 
 static void
@@ -225,7 +221,6 @@ read_codes(SpAnnScan *so, Page page, uint32 list)
 
 	if (n == 0)
 		return;
-	sp_pg_check(sp_queue_reserve(&so->candidates, n), "index scan", NULL);
 	if (so->labels.any)
 		estimate_all(so, page, layout, n);
 	else
@@ -240,7 +235,8 @@ look_into_list(IndexScanDesc scan, SpAnnScan *so)
 	uint32 list = (uint32) sp_queue_pop(&so->lists).id;
 	const SpAnnIndex *ann = sp_ann_open(scan->indexRelation);
 
-	sp_rabitq_query_aim(so->codes, so->rotated, ann->centroids + (Size) list * ann->padded);
+	sp_ann_centroid(ann, list, so->centroid);
+	sp_rabitq_query_aim(so->codes, so->rotated, so->centroid);
 	sp_ann_walk(so, scan->indexRelation, list, ann->heads[list], read_codes);
 	so->looked++;
 	so->reach = NAN;
@@ -249,10 +245,10 @@ look_into_list(IndexScanDesc scan, SpAnnScan *so)
 
 /* --- what comes first ----------------------------------------------------------------- */
 
-static double
-first_key(const SpQueue *q)
+static bool
+has_rows(const SpAnnScan *so)
 {
-	return q->count > 0 ? q->items[0].key : INFINITY;
+	return !sp_candidates_is_empty(&so->candidates) || so->exact.count > 0;
 }
 
 /* Rows among which the one that is returned next is the last, as if there were no label. */
@@ -277,9 +273,16 @@ list_key_by_horizon(SpAnnScan *so)
 static double
 list_key_by_number(SpAnnScan *so)
 {
-	if (so->looked >= so->allowed && so->candidates.count == 0 && so->exact.count == 0)
+	if (so->looked >= so->allowed && !has_rows(so))
 		so->allowed += sp_ann_probes;
 	return so->looked < so->allowed ? -INFINITY : INFINITY;
+}
+
+/* The measure of rows from which on the next list must have been looked into. */
+static double
+list_key(SpAnnScan *so)
+{
+	return sp_ann_probes > 0 ? list_key_by_number(so) : list_key_by_horizon(so);
 }
 
 static bool
@@ -315,12 +318,15 @@ key_of(const SpAnnScan *so, double distance)
 static void
 take_candidate(IndexScanDesc scan, SpAnnScan *so)
 {
-	SpQueueItem item = sp_queue_pop(&so->candidates);
-	bool again = item.id == so->last.id && item.key == so->last.key;
+	SpQueueItem item;
 	double distance;
+	bool again;
 
+	sp_pg_check(sp_candidates_take(&so->candidates, row_number, &item), "index scan", NULL);
+	again = item.id == so->last.id && item.key == so->last.key;
 	so->last = item;
-	if (again || !sp_ann_fetch_distance(scan, &item, &distance))
+	if (again || !sp_ann_fetch_distance(
+					 scan, so->candidates.records + item.place * so->candidates.size, &distance))
 		return;
 	item.key = key_of(so, distance);
 	memcpy(&item.place, &distance, sizeof(distance));
@@ -353,17 +359,15 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 {
 	for (;;)
 	{
-		double candidate = first_key(&so->candidates), exact = first_key(&so->exact);
-		double list = INFINITY;
+		double candidate = sp_candidates_first(&so->candidates);
+		double exact = so->exact.count > 0 ? so->exact.items[0].key : INFINITY;
+		bool rows = has_rows(so), look = may_look(so);
 
-		if (may_look(so))
-			list = sp_ann_probes > 0 ? list_key_by_number(so) : list_key_by_horizon(so);
-		if (so->candidates.count + so->exact.count == 0 && !may_look(so))
+		if (!rows && !look)
 			break;
-		if (may_look(so) && (list < INFINITY || so->candidates.count + so->exact.count == 0) &&
-		    list <= candidate && list <= exact)
+		if (look && (!rows || list_key(so) <= fmin(candidate, exact)))
 			look_into_list(scan, so);
-		else if (so->candidates.count > 0 && (candidate <= exact || so->exact.count == 0))
+		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
 			take_candidate(scan, so);
 		else
 		{
