@@ -1,4 +1,4 @@
--- vector, for music: embeddings of tracks, and which tracks are similar
+-- similar: embeddings of tracks, and which are near each other
 
 CREATE FUNCTION spotai.set_embedding(track_id uuid, space text, embedding spotai.embedding)
 RETURNS void
