@@ -132,10 +132,10 @@ require_space(Datum space, int dims)
 		insert_space(space, dims);
 		existing = space_dims(space);
 	}
-	/* made by another transaction that this one cannot see */
+	/* removed again before it was looked at */
 	if (existing == 0)
 		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-		                errmsg("embedding space \"%s\" was made at the same time", name),
+		                errmsg("embedding space \"%s\" was removed at the same time", name),
 		                errhint("Try again.")));
 	if (existing != dims)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
