@@ -16,6 +16,7 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/tuplestore.h"
@@ -113,23 +114,40 @@ query_text(const Wanted *w)
 		" ON t.tenant_id = e.tenant_id AND t.id = e.track_id"
 		" WHERE e.tenant_id = '%s' AND e.space = %s AND e.dims = %d AND e.track_id <> $2"
 		" AND t.deleted_at IS NULL"
-		" AND t.provenance <> ALL (regexp_split_to_array($3, '[, \\t]+'))"
+		" AND t.provenance <> ALL ($3)"
 		" ORDER BY distance, e.track_id LIMIT %d) n"
 		" WHERE n.distance <> 'NaN' ORDER BY n.distance, n.track_id",
 		w->dims, DatumGetCString(DirectFunctionCall1(uuid_out, sp_pg_current_tenant())),
 		quote_literal_cstr(w->space), w->dims, w->k);
 }
 
+/* spotai.excluded_provenance as an array. */
+static Datum
+excluded_provenances(void)
+{
+	static const char between[] = ", \t";
+	const char *list = sp_excluded_provenance();
+	Datum *names = palloc(sizeof(Datum) * (strlen(list) / 2 + 1));
+	int count = 0;
+
+	for (const char *at = list + strspn(list, between); *at != '\0'; at += strspn(at, between))
+	{
+		size_t length = strcspn(at, between);
+
+		names[count++] = PointerGetDatum(cstring_to_text_with_len(at, (int) length));
+		at += length;
+	}
+	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
 static void
 put_nearest(const Wanted *w, ReturnSetInfo *result)
 {
-	Oid types[] = {w->type, UUIDOID, TEXTOID};
-	Datum args[] = {w->embedding, w->track_id, CStringGetTextDatum(sp_excluded_provenance())};
-	int rc = SPI_execute_with_args(query_text(w), lengthof(types), types, args, NULL, true, 0);
+	Oid types[] = {w->type, UUIDOID, TEXTARRAYOID};
+	Datum args[] = {w->embedding, w->track_id, excluded_provenances()};
+	uint64 count = sp_pg_query_text(query_text(w), lengthof(types), types, args, true);
 
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "could not look for similar tracks: %s", SPI_result_code_string(rc));
-	for (uint64 i = 0; i < SPI_processed; i++)
+	for (uint64 i = 0; i < count; i++)
 	{
 		Datum values[2];
 		bool nulls[2];
