@@ -16,7 +16,6 @@
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/tuplestore.h"
@@ -103,7 +102,32 @@ find_embedding(Wanted *w)
 	w->type = SPI_gettypeid(SPI_tuptable->tupdesc, 4);
 }
 
-/* $1 the embedding, $2 its track, $3 excluded provenances; zeros are at a distance of NaN, which sorts last. */
+/* spotai.excluded_provenance as the literal of an array. */
+static char *
+excluded_provenances(void)
+{
+	static const char between[] = ", \t";
+	const char *at = sp_excluded_provenance();
+	StringInfoData array;
+
+	initStringInfo(&array);
+	for (at += strspn(at, between); *at != '\0'; at += strspn(at, between))
+	{
+		size_t length = strcspn(at, between);
+		char *name = pnstrdup(at, length);
+
+		appendStringInfo(&array, "%s%s", array.len > 0 ? ", " : "", quote_literal_cstr(name));
+		at += length;
+	}
+	return psprintf("ARRAY[%s]::text[]", array.data);
+}
+
+/*
+ * $1 the embedding, $2 its track; zeros are at a distance of NaN, which sorts last.
+ * An index gives rows in the order of distance and of nothing else (before
+ * PostgreSQL 17 it is not even considered for more), so ties at the end are all
+ * fetched, and brought into order afterwards.
+ */
 static char *
 query_text(const Wanted *w)
 {
@@ -113,38 +137,18 @@ query_text(const Wanted *w)
 		" FROM spotai.track_embedding e JOIN spotai.track t"
 		" ON t.tenant_id = e.tenant_id AND t.id = e.track_id"
 		" WHERE e.tenant_id = '%s' AND e.space = %s AND e.dims = %d AND e.track_id <> $2"
-		" AND t.deleted_at IS NULL"
-		" AND t.provenance <> ALL ($3)"
-		" ORDER BY distance, e.track_id LIMIT %d) n"
-		" WHERE n.distance <> 'NaN' ORDER BY n.distance, n.track_id",
+		" AND t.deleted_at IS NULL AND t.provenance <> ALL (%s)"
+		" ORDER BY distance FETCH FIRST %d ROWS WITH TIES) n"
+		" WHERE n.distance <> 'NaN' ORDER BY n.distance, n.track_id LIMIT %d",
 		w->dims, DatumGetCString(DirectFunctionCall1(uuid_out, sp_pg_current_tenant())),
-		quote_literal_cstr(w->space), w->dims, w->k);
-}
-
-/* spotai.excluded_provenance as an array. */
-static Datum
-excluded_provenances(void)
-{
-	static const char between[] = ", \t";
-	const char *list = sp_excluded_provenance();
-	Datum *names = palloc(sizeof(Datum) * (strlen(list) / 2 + 1));
-	int count = 0;
-
-	for (const char *at = list + strspn(list, between); *at != '\0'; at += strspn(at, between))
-	{
-		size_t length = strcspn(at, between);
-
-		names[count++] = PointerGetDatum(cstring_to_text_with_len(at, (int) length));
-		at += length;
-	}
-	return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+		quote_literal_cstr(w->space), w->dims, excluded_provenances(), w->k, w->k);
 }
 
 static void
 put_nearest(const Wanted *w, ReturnSetInfo *result)
 {
-	Oid types[] = {w->type, UUIDOID, TEXTARRAYOID};
-	Datum args[] = {w->embedding, w->track_id, excluded_provenances()};
+	Oid types[] = {w->type, UUIDOID};
+	Datum args[] = {w->embedding, w->track_id};
 	uint64 count = sp_pg_query_text(query_text(w), lengthof(types), types, args, true);
 
 	for (uint64 i = 0; i < count; i++)
