@@ -143,6 +143,59 @@ SELECT spotai.logout();
 RESET ROLE;
 SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1), 3, 'plane');
 
+-- ---- with an index: the same question, the same guarantees
+
+SELECT spotai.embedding_index('plane') AS own, spotai.embedding_index('plane', true) AS everybodys;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET enable_sort = off;
+SET spotai.vector_recall = 1;
+SELECT spotai.embedding_index('plane', true) \gexec
+SELECT spotai.embedding_index('noise') \gexec
+CREATE FUNCTION public.scans() RETURNS bigint LANGUAGE sql AS 'SELECT scans FROM spotai.vector_counters()';
+SELECT scans() AS before \gset
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1), 10, 'plane');
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1), 3, 'plane');
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(5), 10, 'plane');
+SELECT count(*) AS places, count(DISTINCT (q.a, s.track_id)) AS tracks, count(*) FILTER (WHERE t.place <= 25) >= 475 AS found, bool_and(abs(t.similarity - s.similarity) < 1e-6) AS true_similarity
+FROM (SELECT DISTINCT a FROM truth) q, LATERAL spotai.similar_tracks(q.a, 25) s JOIN truth t ON t.b = s.track_id WHERE t.a = q.a;
+SELECT scans() - :before AS by_index;
+-- zeros come last, and are left out; copies of one song are all equally near
+BEGIN;
+SELECT spotai.set_embedding(id(4), 'plane', '[0,0]');
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1), 10, 'plane');
+SELECT count(*) FROM spotai.similar_tracks(id(4), 10, 'plane');
+SELECT count(spotai.set_embedding(id(1000 + n), 'plane', '[7,0]')) FROM generate_series(1, 40) n;
+SELECT string_agg((nth(track_id) - 1000)::text, ' ' ORDER BY similarity DESC, track_id) AS copies, min(similarity) FROM spotai.similar_tracks(id(1), 12, 'plane');
+ROLLBACK;
+-- a tenth is left: filters are passed until there are enough
+BEGIN;
+UPDATE spotai.track SET deleted_at = now() WHERE title IS NULL AND nth(id) % 2 = 0;
+UPDATE spotai.track SET provenance = 'spotify' WHERE title IS NULL AND nth(id) % 10 NOT IN (0, 1);
+SELECT count(*) AS places, count(DISTINCT s.track_id) AS tracks, bool_and(nth(s.track_id) % 10 = 1) AS alive, bool_and(s.similarity = spotai.cosine_similarity(a.embedding::spotai.embedding, b.embedding::spotai.embedding)::real) AS true_similarity
+FROM spotai.similar_tracks(id(1001), 29) s JOIN spotai.track_embedding b ON b.track_id = s.track_id AND b.space = 'noise', spotai.track_embedding a WHERE a.track_id = id(1001) AND a.space = 'noise';
+-- what this transaction stores, replaces and removes
+SELECT spotai.set_embedding(id(1011), 'noise', (SELECT embedding FROM noise WHERE track_id = id(1001))::spotai.embedding);
+DELETE FROM spotai.track WHERE id = id(1021);
+SELECT nth(track_id), similarity > 0.999999 AS same FROM spotai.similar_tracks(id(1001), 1);
+SELECT count(*) AS places, count(*) FILTER (WHERE track_id = id(1021)) AS deleted FROM spotai.similar_tracks(id(1001), 100);
+ROLLBACK;
+-- another tenant's rows under the same name: of other dimensions, then of as many
+SET ROLE regress_spotai_listener;
+SELECT spotai.login_api_key(:'theirs') IS NOT NULL AS logged_in;
+SELECT spotai.set_embedding(id(21), 'plane', '[2,1,2]');
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1));
+DELETE FROM spotai.embedding_space;
+SELECT count(spotai.set_embedding(id(n), 'plane', v::spotai.embedding)) AS stored FROM (VALUES (1, '[1,0]'), (21, '[1,1]')) x(n, v);
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1));
+SELECT spotai.logout();
+RESET ROLE;
+SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1), 10, 'plane');
+RESET enable_seqscan;
+RESET enable_bitmapscan;
+RESET enable_sort;
+RESET spotai.vector_recall;
+
 -- ---- bad input
 
 \pset tuples_only on
@@ -169,10 +222,10 @@ SELECT nth(track_id), round(similarity::numeric, 5) FROM spotai.similar_tracks(i
 
 -- ---- the extension goes, the embeddings stay
 
-SELECT spotai.embedding_index('plane') AS own, spotai.embedding_index('plane', true) AS everybodys;
 SET client_min_messages = warning;
 DROP EXTENSION spotai CASCADE;
 SELECT space, count(*) FROM spotai.track_embedding GROUP BY space ORDER BY space;
+SELECT count(*) AS indexes_left FROM pg_index WHERE indrelid = 'spotai.track_embedding'::regclass;
 CREATE EXTENSION spotai;
 CALL spotai.migrate();
 RESET client_min_messages;
@@ -180,5 +233,5 @@ SELECT nth(track_id), similarity FROM spotai.similar_tracks(id(1), 3, 'plane');
 
 DROP OWNED BY regress_spotai_listener;
 DROP ROLE regress_spotai_listener;
-DROP FUNCTION public.id, public.nth;
+DROP FUNCTION public.id, public.nth, public.scans;
 \i :end
