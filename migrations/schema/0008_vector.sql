@@ -39,8 +39,10 @@ CREATE TABLE spotai.track_embedding (
     FOREIGN KEY (tenant_id, track_id) REFERENCES spotai.track (tenant_id, id) ON DELETE CASCADE,
     FOREIGN KEY (tenant_id, space, dims) REFERENCES spotai.embedding_space (tenant_id, name, dims) ON DELETE CASCADE
 );
--- embeddings do not compress: do not try
+-- Embeddings do not compress: do not try.  Up to 2,000 dimensions they stay in
+-- their row: searching fetches many, and a piece elsewhere costs five times as much.
 ALTER TABLE spotai.track_embedding ALTER COLUMN embedding SET STORAGE EXTERNAL;
+ALTER TABLE spotai.track_embedding SET (toast_tuple_target = 8160);
 CREATE INDEX track_embedding_space_idx ON spotai.track_embedding (tenant_id, space, dims);
 COMMENT ON INDEX spotai.track_embedding_space_idx IS 'the embeddings of a space';
 COMMENT ON TABLE spotai.track_embedding IS 'what programs made of tracks to compare them by, stored by spotai.set_embedding(); near ones are found by spotai.similar_tracks()';
