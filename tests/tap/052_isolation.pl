@@ -65,6 +65,7 @@ sub fill
 		SELECT spotai.login_api_key('$key');
 		SELECT spotai.ingest(pg_temp.sine(440, 9000, 16000, 2, 8000), '$name');
 		SELECT count(*) FROM spotai.separate((SELECT id FROM spotai.track WHERE title = '$name'), 2, 'classical');
+		SELECT spotai.set_embedding((SELECT id FROM spotai.track WHERE title = '$name'), 'own', '[1,2]');
 		SELECT spotai.model_import('$weights', 'tiny', params => '$params');
 		SELECT spotai.submit('noop', run_at => now() + interval '1 year');
 		SELECT spotai.schedule('nightly', '0 3 * * *', 'noop');
