@@ -28,7 +28,7 @@ typedef struct SpAnnLabels
 	bool any; /* no condition */
 	int n;
 	int32 *values; /* ascending */
-	bool recheck; /* one of them also stands for NULL */
+	bool recheck;  /* one of them also stands for NULL */
 } SpAnnLabels;
 
 /* Where exact distances come from; fetch.c. */
@@ -64,7 +64,7 @@ typedef struct SpAnnScan
 	SpCandidates candidates; /* key: the least that the distance may be; records: sides */
 	SpQueue exact;           /* key: the distance; place: what the operator says, its bits */
 	SpQueueItem last;        /* row that was returned */
-	int allowed;        /* lists to look into before anything is returned, of a fixed number */
+	int allowed;             /* lists to look into before anything is returned, of a fixed number */
 	int looked;
 	double returned, scanned, matched; /* rows */
 	double first;                      /* distance of the nearest centroid */
