@@ -36,7 +36,7 @@ BEGIN
                            'retention_drop', 'retention_run', 'purge']),
             (music, ARRAY['ingest', 'ingest_file', 'ingest_large_object', 'audio_content', 'export_audio', 'waveform_svg',
                           'models', 'model_catalog', 'separate', 'remix', 'sdr', 'bss_eval', 'submit', 'wait', 'cancel',
-                          'schedule', 'unschedule', 'job_kinds']),
+                          'schedule', 'unschedule', 'job_kinds', 'set_embedding', 'similar_tracks', 'embedding_index']),
             ('spotai_admin, spotai_worker', ARRAY['run_jobs']),
             ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal', 'audit_detail']),
             -- for whoever owns tables of his own
