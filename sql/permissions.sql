@@ -65,6 +65,7 @@ INSERT INTO public.asks VALUES
     ('subject_erase', 'privacy:write', NULL), ('hold_place', 'privacy:hold', NULL), ('hold_release', 'privacy:hold', NULL),
     ('retention_set', 'privacy:write', NULL), ('retention_drop', 'privacy:write', NULL), ('retention_run', 'privacy:write', NULL),
     ('purge', 'privacy:write', NULL), ('register_personal_data', NULL, 'for the operator alone'), ('unregister_personal_data', NULL, 'for the operator alone'),
+    ('index_check', NULL, 'reads an index, for the operator alone'),
     ('migrate', NULL, 'for the owner of the tables');
 
 -- What may change something is volatile; the rest the server keeps from writing.

@@ -62,7 +62,7 @@ CREATE FUNCTION spotai.index_stats(
     OUT rows bigint, OUT without_distance bigint, OUT lists integer, OUT empty_lists integer, OUT largest_list bigint,
     OUT imbalance double precision, OUT rows_at_build bigint, OUT drift double precision,
     OUT pages bigint, OUT empty_pages bigint, OUT advice text
-) LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'spotai_ann_stats';
+) LANGUAGE C STABLE STRICT SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'spotai_ann_stats';
 COMMENT ON FUNCTION spotai.index_stats(regclass) IS
 'what a spotai_ann index looks like: rows, those without a distance (NULL, zeros under cosine), lists; imbalance 1 when all lists are as long, drift 1 when rows are as near to their centroids as when it was built; advice, or null';
 
