@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 my $kills = $ENV{SPOTAI_ANN_KILLS} || 8;
 # few buffers and frequent checkpoints: pages reach the disk at any moment
 my $node = preloading_node('ann_crash', "spotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nshared_buffers = 8MB\n"
-	  . "max_wal_size = 32MB\nmin_wal_size = 32MB\ncheckpoint_timeout = 30s\nmax_connections = 50\n");
+	  . "max_wal_size = 32MB\nmin_wal_size = 32MB\ncheckpoint_timeout = 30s\nmax_connections = 50\nlog_statement = none\n");
 make_tables($node, 2000);
 is(trouble($node), '', 'nothing is wrong before');
 
@@ -73,11 +73,9 @@ sub cycle
 {
 	my ($number) = @_;
 	my $kind = $order[ $number % @order ];
-	my $script = $kinds{$kind} x 3000;
-	my ($out, $err, $out2, $err2) = ('', '', '', '');
+	my ($out, $err, $err2) = ('', '', '');
 	my $bench = IPC::Run::start([ pgbench_command($node, '-c', 6, '-j', 2, '-T', 600, @workload) ], '<', '/dev/null', '>', \$out, '2>', \$err);
-	my $maintenance = IPC::Run::start([ 'env', 'PGAPPNAME=maintenance', 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-' ],
-		'<', \$script, '>', \$out2, '2>', \$err2);
+	my $maintenance = repeated($node, 'maintenance', $kinds{$kind}, 3000, \$err2);
 
 	sleep 0.3 + rand 0.6;
 	if ($number % 7 == 5) { kill_postmaster(); }

@@ -17,12 +17,11 @@ use Test::More;
 
 my $clients = $ENV{SPOTAI_ANN_CLIENTS} || 20;
 my $seconds = $ENV{SPOTAI_ANN_SECONDS} || 10;
-my $node = preloading_node('ann_load', "spotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nmax_connections = " . ($clients + 20) . "\nshared_buffers = 64MB\nmax_wal_size = 4GB\n");
+my $node = preloading_node('ann_load', "spotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nlog_statement = none\nmax_connections = " . ($clients + 20) . "\nshared_buffers = 64MB\nmax_wal_size = 4GB\n");
 make_tables($node, 3000);
 
-my $script = "VACUUM t;\nSELECT pg_sleep(0.2);\n" x ($seconds * 10) . "\\echo done\n";
-my ($out, $err, $vacuum_out, $vacuum_err) = ('', '', '', '');
-my $vacuum = IPC::Run::start([ 'env', 'PGAPPNAME=vacuum', 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-f', '-' ], '<', \$script, '>', \$vacuum_out, '2>', \$vacuum_err);
+my ($out, $err, $vacuum_err) = ('', '', '');
+my $vacuum = repeated($node, 'vacuum', "VACUUM t;\nSELECT pg_sleep(0.2);\n", $seconds * 10, \$vacuum_err);
 my $bench = IPC::Run::start([ pgbench_command($node, '-c', $clients, '-j', 2, '-T', $seconds,
 		workload(insert => 8, batch => 1, aborted => 2, own => 3, update => 6, relabel => 3, delete => 10, search => 12, cosine => 6, filter => 6)) ],
 	'<', '/dev/null', '>', \$out, '2>', \$err);

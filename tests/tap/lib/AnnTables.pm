@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use SpotaiNode;
 use Test::More;
 
-our @EXPORT = qw(make_tables workload pgbench_command trouble answers);
+our @EXPORT = qw(make_tables workload pgbench_command repeated trouble answers);
 
 my @indexes = qw(by_l2 by_cosine);
 
@@ -76,8 +76,19 @@ sub pgbench_command
 {
 	my ($node, @options) = @_;
 
-	return ('env', 'PGOPTIONS=-c enable_seqscan=off -c enable_sort=off', 'pgbench', '-n', '-M', 'prepared', @options,
+	return ('env', 'PGAPPNAME=pgbench', 'PGOPTIONS=-c enable_seqscan=off -c enable_sort=off', 'pgbench', '-n', '-M', 'prepared', @options,
 		$node->connstr('postgres'));
+}
+
+# A session of that name which says this so often; its errors go to $$err.
+sub repeated
+{
+	my ($node, $name, $statements, $times, $err) = @_;
+	my $file = PostgreSQL::Test::Utils::tempdir() . "/$name.sql";
+
+	PostgreSQL::Test::Utils::append_to_file($file, $statements x $times);
+	return IPC::Run::start([ 'env', "PGAPPNAME=$name", 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('postgres'), '-o', '/dev/null', '-f', $file ],
+		'<', '/dev/null', '>', '/dev/null', '2>', $err);
 }
 
 # What is wrong with the indexes of t: '' when nothing is.
