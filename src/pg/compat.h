@@ -71,6 +71,13 @@
 #define sp_check_is_enforced(check)        true
 #endif
 
+/* 18 wants to know who is delayed; it is never ANALYZE here. */
+#if PG_VERSION_NUM >= 180000
+#define sp_vacuum_delay_point() vacuum_delay_point(false)
+#else
+#define sp_vacuum_delay_point() vacuum_delay_point()
+#endif
+
 /* pg_attribute_noreturn() went in 18, and what replaced it stands elsewhere. */
 #define SP_NORETURN __attribute__((noreturn))
 

@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "pg/ann/ann.h"
 #include "pg/audio/audio.h"
 #include "pg/audit/audit.h"
 #include "pg/identity/identity.h"
@@ -40,6 +41,7 @@ _PG_init(void)
 	sp_audio_init();
 	sp_nn_init();
 	sp_model_init();
+	sp_ann_init();
 	sp_stems_init();
 	sp_job_init();
 	sp_keys_init();

@@ -147,7 +147,7 @@ check_code(SpVectorMetric metric, size_t padded)
 
 	fill(o, padded);
 	fill(c, padded);
-	sp_rabitq_encode(metric, o, c, padded, code, &f);
+	sp_rabitq_encode(metric, 1, o, c, padded, code, &f);
 	for (size_t i = 0; i < padded; i++)
 	{
 		float r = o[i] - c[i];
@@ -162,7 +162,7 @@ check_code(SpVectorMetric metric, size_t padded)
 	CHECK_NEAR(f.base, metric == SP_METRIC_L2_SQUARED ? squares : -mixed, 1e-4 * squares);
 	CHECK_NEAR(f.scale, (metric == SP_METRIC_L2_SQUARED ? -2 : -1) * squares / sizes, 1e-5);
 	/* beside itself there is nothing left, and nothing to be wrong about */
-	sp_rabitq_encode(metric, c, c, padded, code, &f);
+	sp_rabitq_encode(metric, 1, c, c, padded, code, &f);
 	CHECK(f.ones == 0 && f.base == 0 && f.scale == 0 && f.error == 0);
 	sp_free(&check_env, o);
 	sp_free(&check_env, c);
@@ -191,7 +191,7 @@ check_estimates(SpVectorMetric metric, size_t dims)
 	SpRabitqQuery *q = NULL;
 
 	CHECK(sp_rotation_new(&check_env, dims, 1, &r) == SP_OK);
-	CHECK(sp_rabitq_query_new(&check_env, metric, padded, &q) == SP_OK);
+	CHECK(sp_rabitq_query_new(&check_env, metric, 1, padded, &q) == SP_OK);
 	fill(centre, dims);
 	sp_rotation_run(r, centre, c);
 	for (size_t i = 0; i < dims; i++)
@@ -202,7 +202,7 @@ check_estimates(SpVectorMetric metric, size_t dims)
 		for (size_t i = 0; i < dims; i++)
 			in[i] = centre[i] + 0.5f * check_noise();
 		sp_rotation_run(r, in, o);
-		sp_rabitq_encode(metric, o, c, padded, codes + k * words, &factors[k]);
+		sp_rabitq_encode(metric, 1, o, c, padded, codes + k * words, &factors[k]);
 		truth[k] = -product(o, y, padded);
 		if (metric == SP_METRIC_L2_SQUARED)
 			truth[k] = product(o, o, padded) + product(y, y, padded) + 2 * truth[k];
@@ -240,8 +240,8 @@ check_still_query(SpVectorMetric metric)
 
 	fill(c, 64);
 	fill(o, 64);
-	sp_rabitq_encode(metric, o, c, 64, &code, &f);
-	CHECK(sp_rabitq_query_new(&check_env, metric, 64, &q) == SP_OK);
+	sp_rabitq_encode(metric, 1, o, c, 64, &code, &f);
+	CHECK(sp_rabitq_query_new(&check_env, metric, 1, 64, &q) == SP_OK);
 	sp_rabitq_query_aim(q, c, c);
 	sp_rabitq_estimate(q, &code, &f, 1, &estimate, &margin);
 	CHECK(margin == 0);
@@ -261,15 +261,17 @@ check_refusals(void)
 	SpRabitqQuery *q = NULL;
 
 	CHECK(sp_rotation_new(&check_env, 0, 1, &r) == SP_ERR_BAD_ARG && r == NULL);
-	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 100, &q) == SP_ERR_BAD_ARG);
-	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 0, &q) == SP_ERR_BAD_ARG);
+	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 1, 100, &q) == SP_ERR_BAD_ARG);
+	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 1, 0, &q) == SP_ERR_BAD_ARG);
+	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 0, 64, &q) == SP_ERR_BAD_ARG);
 	for (check_allocs_left = 0; check_allocs_left < 2;)
 	{
 		long allowed = check_allocs_left;
 
 		CHECK(sp_rotation_new(&check_env, 64, 1, &r) == SP_ERR_NO_MEMORY && r == NULL);
 		check_allocs_left = allowed;
-		CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 64, &q) == SP_ERR_NO_MEMORY &&
+		CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 1, 64, &q) ==
+		          SP_ERR_NO_MEMORY &&
 		      q == NULL);
 		check_allocs_left = allowed + 1;
 	}

@@ -10,11 +10,11 @@
  */
 #include "core/vector/distance.h"
 
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "core/sp_simd.h"
+#include "core/vector/sums.h"
 
 #define LANES 16
 
@@ -134,21 +134,12 @@ sum_angle(const float *a, const float *b, size_t n, float sums[3])
 	ADD_LANES(sums[2], b0);
 }
 
-/* Squares below this may have lost what they had behind the point. */
-#define SMALL (FLT_MIN / FLT_EPSILON)
-
-static bool
-is_safe(double sum)
-{
-	return isfinite(sum) && fabs(sum) > SMALL;
-}
-
 double
 sp_vector_l2_squared(const float *a, const float *b, size_t n)
 {
 	double sum = sum_squares(a, b, n);
 
-	if (is_safe(sum))
+	if (sp_sum_is_safe(sum))
 		return sum;
 	sum = 0;
 	for (size_t i = 0; i < n; i++)
@@ -161,7 +152,7 @@ sp_vector_inner_product(const float *a, const float *b, size_t n)
 {
 	double sum = sum_products(a, b, n);
 
-	if (is_safe(sum))
+	if (sp_sum_is_safe(sum))
 		return sum;
 	sum = 0;
 	for (size_t i = 0; i < n; i++)
@@ -182,7 +173,7 @@ sp_vector_cosine(const float *a, const float *b, size_t n)
 	double cosine;
 
 	sum_angle(a, b, n, sums);
-	if (is_safe(sums[0]) && is_safe(sums[1]) && is_safe(sums[2]))
+	if (sp_sum_is_safe(sums[0]) && sp_sum_is_safe(sums[1]) && sp_sum_is_safe(sums[2]))
 		cosine = sums[0] / sqrt((double) sums[1] * sums[2]);
 	else
 		cosine = sp_vector_inner_product(a, b, n) /

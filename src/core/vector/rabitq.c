@@ -22,7 +22,7 @@
 /* Values of a query's residual: 0 .. LEVELS. */
 #define LEVELS ((1 << SP_RABITQ_PLANES) - 1)
 
-#define MOST_PADDED (1 << 20)
+#define MOST_PADDED (1 << 16)
 
 struct SpRabitqQuery
 {
@@ -71,8 +71,8 @@ sign_bits(const float *vector, const float *centroid, size_t padded, uint64_t *c
 
 /* |r|^2 / <s, r>, with the signs' own length left out of both. */
 void
-sp_rabitq_encode(SpVectorMetric metric, const float *vector, const float *centroid, size_t padded,
-                 uint64_t *code, SpRabitqFactors *factors)
+sp_rabitq_encode(SpVectorMetric metric, int bits, const float *vector, const float *centroid,
+                 size_t padded, uint64_t *code, SpRabitqFactors *factors)
 {
 	Residual r = sign_bits(vector, centroid, padded, code);
 	double ratio = r.sizes > 0 ? r.squares / r.sizes : 0;
@@ -80,6 +80,7 @@ sp_rabitq_encode(SpVectorMetric metric, const float *vector, const float *centro
 	double cosine = r.squares > 0 ? r.sizes / sqrt(r.squares * (double) padded) : 1;
 	double spread = sqrt(r.squares * fmax(0, 1 / (cosine * cosine) - 1) / (double) (padded - 1));
 
+	(void) bits;
 	memset(factors, 0, sizeof(*factors));
 	for (size_t w = 0; w < padded / 64; w++)
 		factors->ones += (uint32_t) __builtin_popcountll(code[w]);
@@ -100,12 +101,13 @@ sp_rabitq_encode(SpVectorMetric metric, const float *vector, const float *centro
 /* --- queries -------------------------------------------------------------------- */
 
 SpStatus
-sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, size_t padded, SpRabitqQuery **out)
+sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, int bits, size_t padded,
+                    SpRabitqQuery **out)
 {
 	SpRabitqQuery *q;
 
 	*out = NULL;
-	if (padded == 0 || padded % 64 != 0 || padded > MOST_PADDED)
+	if (bits != 1 || padded == 0 || padded % 64 != 0 || padded > MOST_PADDED)
 		return SP_ERR_BAD_ARG;
 	q = sp_calloc(env, 1, sizeof(*q));
 	if (q == NULL)

@@ -1,7 +1,7 @@
 /*
  * src/core/vector/rabitq.h
- *	  Vectors as one bit a dimension, and distances to them with a bound on
- *	  their error.
+ *	  Vectors as one bit a dimension or a few, and distances to them with a
+ *	  bound on their error.
  *
  * RaBitQ (Gao, Long 2024, arXiv 2405.12497): of the residual o - c of a vector
  * and its centroid, both rotated at random, the signs are kept.  The inner
@@ -11,8 +11,8 @@
  * Three measures: squared Euclidean distance, and minus the inner product, of
  * which cosine distance is 1 plus that of vectors of length 1.
  *
- * Shapes: padded is SP_ROTATION_PADDED(dims), words = padded / 64.  All vectors
- * here have been rotated (rotation.h).
+ * Shapes: padded is SP_ROTATION_PADDED(dims), words = SP_RABITQ_WORDS(padded,
+ * bits).  All vectors here have been rotated (rotation.h).
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -27,24 +27,27 @@ typedef enum SpVectorMetric
 	SP_METRIC_NEGATIVE_PRODUCT
 } SpVectorMetric;
 
+/* Of a code of so many bits a dimension. */
+#define SP_RABITQ_WORDS(padded, bits) ((padded) / 64 * (size_t) (bits))
+
 /* What an estimate needs of a code besides its bits. */
 typedef struct SpRabitqFactors
 {
 	float base;    /* the part of the measure that no query changes */
-	float scale;   /* of the product of the signs and the query's residual */
+	float scale;   /* of the product of the code and the query's residual */
 	float error;   /* times the length of the query's residual: the bound */
-	uint32_t ones; /* bits that are set */
+	uint32_t ones; /* the sum of the code's values: of one bit, those that are set */
 } SpRabitqFactors;
 
-/* code[words] and factors of vector[padded] beside centroid[padded]. */
-void sp_rabitq_encode(SpVectorMetric metric, const float *vector, const float *centroid,
+/* code[words] and factors of vector[padded] beside centroid[padded]; bits is 1. */
+void sp_rabitq_encode(SpVectorMetric metric, int bits, const float *vector, const float *centroid,
                       size_t padded, uint64_t *code, SpRabitqFactors *factors);
 
 /* A query beside one centroid after the other. */
 typedef struct SpRabitqQuery SpRabitqQuery;
 
-/* SP_ERR_BAD_ARG unless padded is a multiple of 64 up to 2^20, SP_ERR_NO_MEMORY. */
-SpStatus sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, size_t padded,
+/* SP_ERR_BAD_ARG unless bits is 1 and padded a multiple of 64 up to 2^16, SP_ERR_NO_MEMORY. */
+SpStatus sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, int bits, size_t padded,
                              SpRabitqQuery **out);
 void sp_rabitq_query_free(SpRabitqQuery *q);
 

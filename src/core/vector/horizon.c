@@ -1,0 +1,229 @@
+/*
+ * src/core/vector/horizon.c
+ *	  How much farther than a neighbour its centroid is: measured and looked up.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "core/vector/horizon.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/vector/distance.h"
+#include "core/vector/queue.h"
+
+#define LEAST_ROWS    64
+#define LEAST_QUERIES 16
+#define MOST_RANK     1024
+/* What a row's own distance counts; see the header. */
+#define WEIGHT 0.25
+/* Of the mean distance of the nearest centroid: what counts as no less. */
+#define LEAST 0.25
+
+static const double recalls[SP_HORIZON_RECALLS] = {.5, .8, .9, .95, .98, .99, .995, .999};
+
+typedef struct Work
+{
+	const SpHorizonData *data;
+	size_t most;    /* neighbours of a query, at most MOST_RANK */
+	SpQueue near;   /* all rows, as neighbours of a query */
+	float *reaches; /* [ranks][queries][most] */
+} Work;
+
+/* Measures of vectors a and b; products are those with the direction of a. */
+static double
+measure(const SpHorizonData *d, const float *a, const float *b, double length)
+{
+	if (d->metric == SP_METRIC_L2_SQUARED)
+		return sp_vector_l2_squared(a, b, d->dims);
+	return length > 0 ? -sp_vector_inner_product(a, b, d->dims) / length : 0;
+}
+
+static double
+nearest_centroid(const SpHorizonData *d, const float *q, double length)
+{
+	double least = INFINITY;
+
+	for (size_t i = 0; i < d->lists; i++)
+		least = fmin(least, measure(d, q, d->centroids + i * d->dims, length));
+	return least;
+}
+
+/* Not yet divided: what the least divisor is must be known of all queries. */
+static double
+difference(double list, double row, double first)
+{
+	return list - WEIGHT * row - (1 - WEIGHT) * first;
+}
+
+static double
+divisor(const SpHorizon *h, SpVectorMetric metric, double first)
+{
+	return metric == SP_METRIC_L2_SQUARED ? fmax(sqrt(fmax(first, 0)), h->least) : 1;
+}
+
+/* Of one query's neighbours up to each rank: how far out their lists are. */
+static void
+measure_query(Work *w, size_t at, const SpHorizon *h)
+{
+	const SpHorizonData *d = w->data;
+	const float *q = d->queries + at * d->dims;
+	double length = sqrt(sp_vector_norm_squared(q, d->dims)), list[MOST_RANK];
+	double first = nearest_centroid(d, q, length), by = divisor(h, d->metric, first);
+	size_t found = 0, rank = 1;
+
+	w->near.count = 0;
+	for (size_t i = 0; i < d->n; i++)
+		sp_queue_push(&w->near, (SpQueueItem){measure(d, q, d->rows + i * d->dims, length), i, 0});
+	for (int r = 0; rank <= w->most; r++, rank *= 2)
+	{
+		float *reaches = w->reaches + ((size_t) r * d->queries_n + at) * w->most;
+		double last = 0;
+
+		while (found < rank)
+		{
+			SpQueueItem row = sp_queue_pop(&w->near);
+
+			list[found++] =
+				measure(d, q, d->centroids + d->list_of[row.id] * d->dims, length);
+			last = row.key;
+		}
+		for (size_t i = 0; i < rank; i++)
+			reaches[i] = (float) (difference(list[i], last, first) / by);
+	}
+}
+
+static int
+compare_floats(const void *a, const void *b)
+{
+	float x = *(const float *) a, y = *(const float *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Quantiles of what all queries say of a rank; its rows are moved together. */
+static void
+take_quantiles(const Work *w, int r, size_t rank, float *out)
+{
+	size_t queries = w->data->queries_n, n = queries * rank;
+	float *reaches = w->reaches + (size_t) r * queries * w->most;
+
+	for (size_t i = 1; i < queries; i++)
+		memmove(reaches + i * rank, reaches + i * w->most, rank * sizeof(float));
+	qsort(reaches, n, sizeof(float), compare_floats);
+	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+	{
+		size_t at = (size_t) (recalls[i] * (double) n);
+
+		out[i] = reaches[at < n ? at : n - 1];
+	}
+}
+
+/* A quarter of how far the nearest centroid is in the mean. */
+static float
+least_divisor(const SpHorizonData *d)
+{
+	double sum = 0;
+
+	if (d->metric != SP_METRIC_L2_SQUARED)
+		return 0;
+	for (size_t i = 0; i < d->queries_n; i++)
+		sum += sqrt(nearest_centroid(d, d->queries + i * d->dims, 0));
+	return (float) fmax(LEAST * sum / (double) d->queries_n, 1e-30);
+}
+
+static SpStatus
+measure_all(const SpEnv *env, Work *w, SpHorizon *out)
+{
+	const SpHorizonData *d = w->data;
+	SpStatus st = sp_queue_reserve(&w->near, d->n);
+
+	out->least = least_divisor(d);
+	for (size_t i = 0; i < d->queries_n && st == SP_OK; i++)
+	{
+		if (sp_should_stop(env))
+			return SP_ERR_CANCELED;
+		measure_query(w, i, out);
+	}
+	if (st != SP_OK)
+		return st;
+	for (size_t rank = 1; rank <= w->most; rank *= 2)
+	{
+		take_quantiles(w, out->ranks, rank, out->reaches[out->ranks]);
+		out->ranks++;
+	}
+	out->depth = (float) (1 / d->share);
+	return SP_OK;
+}
+
+SpStatus
+sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
+{
+	Work w = {.data = data, .most = 1, .near = {.env = env}};
+	size_t ranks = 1;
+	SpStatus st = SP_ERR_NO_MEMORY;
+
+	memset(out, 0, sizeof(*out));
+	if (data->n < LEAST_ROWS || data->queries_n < LEAST_QUERIES)
+		return SP_OK;
+	/* farther than a quarter of the rows nobody looks */
+	for (; w.most < MOST_RANK && w.most * 8 <= data->n; w.most *= 2)
+		ranks++;
+	w.reaches = sp_alloc(env, ranks * data->queries_n * w.most, sizeof(float));
+	if (w.reaches != NULL)
+		st = measure_all(env, &w, out);
+	sp_queue_free(&w.near);
+	sp_free(env, w.reaches);
+	return st;
+}
+
+/* In this scale a recall's distance from 1 is cut in half at equal steps. */
+static double
+scale(double recall)
+{
+	return -log2(1 - recall);
+}
+
+static double
+reach_of_rank(const float *reaches, double recall)
+{
+	int i = 1;
+	double from, to;
+
+	if (recall <= recalls[0])
+		return reaches[0];
+	while (i < SP_HORIZON_RECALLS - 1 && recall > recalls[i])
+		i++;
+	from = scale(recalls[i - 1]);
+	to = scale(recalls[i]);
+	return reaches[i - 1] + (reaches[i] - reaches[i - 1]) * (scale(recall) - from) / (to - from);
+}
+
+double
+sp_horizon_reach(const SpHorizon *h, double recall, double depth)
+{
+	double at, low, high;
+	int r;
+
+	if (h->ranks == 0 || recall >= 1)
+		return INFINITY;
+	at = log2(fmax(depth, 1) / h->depth);
+	if (h->ranks == 1)
+		return reach_of_rank(h->reaches[0], recall);
+	/* on the line through the two ranks beside it, or through the first two or the last two */
+	r = at < 0 ? 0 : at >= h->ranks - 1 ? h->ranks - 2 : (int) at;
+	low = reach_of_rank(h->reaches[r], recall);
+	high = reach_of_rank(h->reaches[r + 1], recall);
+	return low + (high - low) * (at - r);
+}
+
+double
+sp_horizon_key(const SpHorizon *h, SpVectorMetric metric, double reach, double list, double first,
+               double length)
+{
+	double scale = metric == SP_METRIC_L2_SQUARED ? 1 : length;
+
+	/* with products all is divided by the length of the query, reaches are not */
+	return (list - (1 - WEIGHT) * first - reach * scale * divisor(h, metric, first)) / WEIGHT;
+}

@@ -1,0 +1,162 @@
+/*
+ * src/pg/ann/fetch.c
+ *	  The exact distance of a candidate, from the table or from its copy.
+ *
+ * The executor could do this, but it wants bounds that hold always, and those of
+ * codes hold nearly always.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/tableam.h"
+#include "catalog/index.h"
+#include "executor/executor.h"
+#include "utils/memutils.h"
+
+#include "core/vector/distance.h"
+#include "core/vector/half.h"
+#include "pg/ann/scan.h"
+
+/* --- from the table ------------------------------------------------------------------ */
+
+/* As long as the scan, whichever row asks first. */
+static void
+begin(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f)
+{
+	MemoryContext old = MemoryContextSwitchTo(MemoryContextGetParent(so->context));
+
+	f->heap = table_index_fetch_begin(scan->heapRelation);
+	f->slot = table_slot_create(scan->heapRelation, NULL);
+	f->temporary =
+		AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
+	if (scan->indexRelation->rd_index->indkey.values[0] == 0)
+	{
+		f->info = BuildIndexInfo(scan->indexRelation);
+		f->estate = CreateExecutorState();
+	}
+	MemoryContextSwitchTo(old);
+}
+
+void
+sp_ann_fetch_end(SpAnnFetch *f)
+{
+	if (f->heap == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(f->slot);
+	table_index_fetch_end(f->heap);
+	if (f->estate != NULL)
+		FreeExecutorState(f->estate);
+	f->heap = NULL;
+}
+
+static Datum
+indexed_value(IndexScanDesc scan, SpAnnFetch *f, bool *isnull)
+{
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	if (f->info == NULL)
+		return slot_getattr(f->slot, scan->indexRelation->rd_index->indkey.values[0], isnull);
+	GetPerTupleExprContext(f->estate)->ecxt_scantuple = f->slot;
+	ResetPerTupleExprContext(f->estate);
+	FormIndexDatum(f->info, f->slot, f->estate, values, nulls);
+	*isnull = nulls[0];
+	return values[0];
+}
+
+static double
+operator_distance(const SpAnnScan *so, const SpEmbedding *value)
+{
+	const float *q = so->query->values;
+	size_t n = so->ann.meta.dims;
+
+	switch ((SpAnnMetric) so->ann.meta.metric)
+	{
+		case SP_ANN_L2:
+			return sqrt(sp_vector_l2_squared(q, value->values, n));
+		case SP_ANN_COSINE:
+			return 1.0 - sp_vector_cosine(q, value->values, n);
+		case SP_ANN_IP:
+			return 0.0 - sp_vector_inner_product(q, value->values, n);
+	}
+	return 0;
+}
+
+static bool
+from_table(IndexScanDesc scan, SpAnnScan *so, ItemPointer tid, double *distance)
+{
+	SpAnnFetch *f = &so->fetch;
+	bool again = false, isnull = true;
+	MemoryContext old;
+
+	if (f->heap == NULL)
+		begin(scan, so, f);
+	if (!table_index_fetch_tuple(f->heap, tid, scan->xs_snapshot, f->slot, &again, NULL))
+		return false;
+	old = MemoryContextSwitchTo(f->temporary);
+	{
+		Datum value = indexed_value(scan, f, &isnull);
+		const SpEmbedding *e = isnull ? NULL : (SpEmbedding *) PG_DETOAST_DATUM(value);
+
+		if (e != NULL)
+		{
+			sp_embedding_check_same(so->query, e);
+			*distance = operator_distance(so, e);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(f->temporary);
+	return !isnull;
+}
+
+/* --- from the copy ------------------------------------------------------------------- */
+
+static double
+copy_distance(const SpAnnScan *so, const uint16 *half)
+{
+	size_t n = so->ann.meta.dims;
+
+	switch ((SpAnnMetric) so->ann.meta.metric)
+	{
+		case SP_ANN_L2:
+			return sqrt(sp_half_l2_squared(so->vector, half, n));
+		case SP_ANN_COSINE:
+			return sp_half_l2_squared(so->vector, half, n) / 2;
+		case SP_ANN_IP:
+			return 0.0 - sp_half_inner_product(so->vector, half, n);
+	}
+	return 0;
+}
+
+/* A row that vacuum took away since its code was read has no copy any more. */
+static bool
+from_copy(Relation index, SpAnnScan *so, uint64 place, double *distance)
+{
+	Buffer buffer = ReadBuffer(index, (BlockNumber) (place >> 16));
+	Page page = BufferGetPage(buffer);
+	bool found;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	found = sp_ann_page_is(page, SP_ANN_PAGE_VECTORS);
+	if (found)
+		*distance =
+			copy_distance(so, sp_ann_vector_at(page, so->ann.meta.dims, (uint16) (place & 0xffff)));
+	UnlockReleaseBuffer(buffer);
+	return found;
+}
+
+bool
+sp_ann_fetch_distance(IndexScanDesc scan, const SpQueueItem *candidate, double *distance)
+{
+	SpAnnScan *so = scan->opaque;
+	ItemPointerData tid;
+
+	sp_ann_counters.fetches++;
+	if (so->ann.meta.rerank == SP_ANN_FROM_INDEX)
+		return from_copy(scan->indexRelation, so, candidate->place, distance);
+	ItemPointerSet(&tid, (BlockNumber) (candidate->id >> 16), (OffsetNumber) candidate->id);
+	return from_table(scan, so, &tid, distance);
+}

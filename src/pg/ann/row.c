@@ -1,0 +1,118 @@
+/*
+ * src/pg/ann/row.c
+ *	  A value of a column as an index keeps it.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "core/vector/distance.h"
+#include "core/vector/half.h"
+#include "pg/ann/ann.h"
+#include "pg/seam.h"
+
+SpAnnEncoder *
+sp_ann_encoder_new(Relation index, const SpAnnIndex *ann)
+{
+	const SpEnv *env = sp_pg_env();
+	SpAnnEncoder *e = palloc0(sizeof(*e));
+
+	e->index = index;
+	e->ann = ann;
+	e->rotation = sp_ann_rotation(ann->meta.dims, ann->meta.seed);
+	e->unit = sp_alloc(env, ann->meta.dims, sizeof(float));
+	e->rotated = sp_alloc(env, ann->padded, sizeof(float));
+	e->row.code = sp_alloc(env, ann->words, sizeof(uint64));
+	if (e->unit == NULL || e->rotated == NULL || e->row.code == NULL)
+		sp_pg_check(SP_ERR_NO_MEMORY, "index", NULL);
+	e->row.side = palloc0(ann->side_size);
+	if (ann->block_at != 0)
+		e->row.half = palloc(sizeof(uint16) * ann->meta.dims);
+	return e;
+}
+
+/* The index of the least measure among the centroids. */
+static uint32
+nearest_list(const SpAnnIndex *ann, const float *rotated)
+{
+	uint32 nearest = 0;
+	double least = INFINITY;
+
+	for (uint32 i = 0; i < ann->meta.lists; i++)
+	{
+		double d =
+			sp_vector_l2_squared(rotated, ann->centroids + (Size) i * ann->padded, ann->padded);
+
+		if (d < least)
+		{
+			least = d;
+			nearest = i;
+		}
+	}
+	return nearest;
+}
+
+void
+sp_ann_encode_in_list(SpAnnEncoder *e, const float *vector, uint32 list)
+{
+	const SpAnnIndex *ann = e->ann;
+	SpAnnSide *side = (SpAnnSide *) e->row.side;
+
+	e->row.list = list;
+	sp_rabitq_encode(sp_ann_code_metric(&ann->meta), ann->meta.bits, e->rotated,
+	                 ann->centroids + (Size) list * ann->padded, ann->padded, e->row.code,
+	                 &side->factors);
+	if (ann->block_at != 0)
+		sp_half_from_floats(vector, e->row.half, ann->meta.dims);
+}
+
+int32
+sp_ann_label(Relation index, const Datum *values, const bool *isnull)
+{
+	if (isnull[1])
+		return SP_ANN_NO_LABEL;
+	return TupleDescAttr(RelationGetDescr(index), 1)->attlen == sizeof(int16)
+	           ? DatumGetInt16(values[1])
+	           : DatumGetInt32(values[1]);
+}
+
+const float *
+sp_ann_direction(SpAnnEncoder *e, const float *vector)
+{
+	if (e->ann->meta.metric != SP_ANN_COSINE)
+		return vector;
+	if (sp_vector_norm_squared(vector, e->ann->meta.dims) == 0)
+		return NULL;
+	sp_vector_normalize(vector, e->unit, e->ann->meta.dims);
+	return e->unit;
+}
+
+SpAnnRow *
+sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool *isnull, ItemPointer tid)
+{
+	SpAnnSide *side = (SpAnnSide *) e->row.side;
+	SpEmbedding *value;
+	const float *vector;
+
+	side->tid = *tid;
+	side->slot = 0;
+	e->row.list = SP_ANN_NULLS(e->ann);
+	if (isnull[0])
+		return &e->row;
+	value = (SpEmbedding *) PG_DETOAST_DATUM(values[0]);
+	if (e->index != NULL)
+		e->ann = sp_ann_open(e->index);
+	sp_embedding_check_typmod(value, (int32) e->ann->meta.dims);
+	e->row.list = SP_ANN_ZEROS(e->ann);
+	vector = sp_ann_direction(e, value->values);
+	if (vector != NULL)
+	{
+		sp_rotation_run(e->rotation, vector, e->rotated);
+		sp_ann_encode_in_list(e, vector, nearest_list(e->ann, e->rotated));
+	}
+	if ((Pointer) value != DatumGetPointer(values[0]))
+		pfree(value);
+	return &e->row;
+}

@@ -1,0 +1,468 @@
+/*
+ * src/pg/ann/scan.c
+ *	  A scan: best first.
+ *
+ * Three queues.  Lists wait at the distance from which on, by the horizon, they
+ * may hold a row; candidates at the least distance that their codes allow; rows
+ * at their distance.  What is first of all is done first: a list is looked into,
+ * a candidate's distance is fetched, a row is returned.  So a scan does what the
+ * LIMIT above it, or a filter that lets few rows pass, asks for and no more, and
+ * goes on as long as it is asked.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "core/vector/distance.h"
+#include "pg/ann/scan.h"
+#include "pg/seam.h"
+
+SpAnnCounters sp_ann_counters;
+
+/* Rows of a page, whatever it says. */
+#define MOST_ROWS (BLCKSZ / sizeof(SpAnnSide))
+
+/* --- begin and end -------------------------------------------------------------------- */
+
+IndexScanDesc
+sp_ann_begin_scan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	SpAnnScan *so = palloc0(sizeof(*so));
+
+	so->context =
+		AllocSetContextCreate(CurrentMemoryContext, "spotai_ann scan", ALLOCSET_DEFAULT_SIZES);
+	if (norderbys > 0)
+	{
+		scan->xs_orderbyvals = palloc0(sizeof(Datum) * (Size) norderbys);
+		scan->xs_orderbynulls = palloc0(sizeof(bool) * (Size) norderbys);
+	}
+	scan->opaque = so;
+	return scan;
+}
+
+void
+sp_ann_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
+{
+	SpAnnScan *so = scan->opaque;
+
+	if (keys != NULL && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, (Size) scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys != NULL && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys, (Size) scan->numberOfOrderBys * sizeof(ScanKeyData));
+	so->stage = SP_ANN_NOT_BEGUN;
+}
+
+void
+sp_ann_end_scan(IndexScanDesc scan)
+{
+	SpAnnScan *so = scan->opaque;
+
+	sp_ann_fetch_end(&so->fetch);
+	MemoryContextDelete(so->context);
+	pfree(so);
+}
+
+/* --- the query ------------------------------------------------------------------------ */
+
+/* What is not about the query or labels stays for the next one. */
+static void
+forget_last_scan(SpAnnScan *so, const SpAnnIndex *ann)
+{
+	SpAnnFetch fetch = so->fetch;
+	MemoryContext context = so->context;
+
+	MemoryContextReset(context);
+	memset(so, 0, sizeof(*so));
+	so->fetch = fetch;
+	so->context = context;
+	so->ann = *ann;
+}
+
+static void
+read_query(IndexScanDesc scan, SpAnnScan *so)
+{
+	SpEmbedding *query;
+	float *unit;
+
+	so->is_null = scan->numberOfOrderBys == 0 || (scan->orderByData->sk_flags & SK_ISNULL) != 0;
+	if (so->is_null)
+		return;
+	query = (SpEmbedding *) PG_DETOAST_DATUM(scan->orderByData->sk_argument);
+	if (query->dims != (int) so->ann.meta.dims)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+		                errmsg("embeddings of %u and %d dimensions do not go together",
+		                       so->ann.meta.dims, query->dims)));
+	so->length = sqrt(sp_vector_norm_squared(query->values, (size_t) query->dims));
+	so->vector = query->values;
+	so->query = query;
+	if (so->ann.meta.metric != SP_ANN_COSINE)
+		return;
+	if (so->length == 0)
+		so->query = NULL;
+	so->vector = unit = palloc(sizeof(float) * (Size) query->dims);
+	sp_vector_normalize(query->values, unit, (size_t) query->dims);
+}
+
+static double
+centroid_distance(const SpAnnScan *so, const float *centroid)
+{
+	if (so->ann.meta.metric == SP_ANN_IP)
+		return -sp_vector_inner_product(so->rotated, centroid, so->ann.padded);
+	return sp_vector_l2_squared(so->rotated, centroid, so->ann.padded);
+}
+
+static void
+begin_search(IndexScanDesc scan, SpAnnScan *so)
+{
+	const SpEnv *env = sp_pg_env_in(so->context);
+	const SpAnnIndex *ann;
+
+	so->rotated = sp_alloc(env, so->ann.padded, sizeof(float));
+	if (so->rotated == NULL)
+		sp_pg_check(SP_ERR_NO_MEMORY, "index scan", NULL);
+	so->lists.env = so->candidates.env = so->exact.env = env;
+	sp_pg_check(sp_rabitq_query_new(env, sp_ann_code_metric(&so->ann.meta), so->ann.meta.bits,
+	                                so->ann.padded, &so->codes),
+	            "index scan", NULL);
+	sp_rotation_run(sp_ann_rotation(so->ann.meta.dims, so->ann.meta.seed), so->vector, so->rotated);
+	sp_pg_check(sp_queue_reserve(&so->lists, so->ann.meta.lists), "index scan", NULL);
+	ann = sp_ann_open(scan->indexRelation);
+	for (uint32 i = 0; i < ann->meta.lists; i++)
+		sp_queue_push(&so->lists,
+		              (SpQueueItem){centroid_distance(so, ann->centroids + (Size) i * ann->padded),
+		                            i, 0});
+	so->first = so->lists.items[0].key;
+	so->reach = NAN;
+}
+
+static void
+begin_scan(IndexScanDesc scan)
+{
+	SpAnnScan *so = scan->opaque;
+	MemoryContext old;
+
+	sp_ann_counters.scans++;
+	forget_last_scan(so, sp_ann_open(scan->indexRelation));
+	old = MemoryContextSwitchTo(so->context);
+	read_query(scan, so);
+	so->stage = SP_ANN_BY_LIST;
+	if (!sp_ann_read_labels(&so->labels, scan->keyData, scan->numberOfKeys))
+		so->stage = SP_ANN_DONE;
+	else if (so->query != NULL)
+	{
+		begin_search(scan, so);
+		so->stage = SP_ANN_BY_DISTANCE;
+		so->chain = so->ann.meta.lists;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* --- a list --------------------------------------------------------------------------- */
+
+static uint64
+tid_number(ItemPointer tid)
+{
+	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
+	       ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+static void
+add_candidate(SpAnnScan *so, char *side, float least)
+{
+	SpQueueItem item = {least, tid_number(sp_ann_side_tid(side)), 0};
+
+	if (so->ann.block_at != 0)
+		item.place =
+			(uint64) sp_ann_get_copy(&so->ann, side) << 16 | ((SpAnnSide *) side)->slot;
+	sp_queue_push(&so->candidates, item);
+}
+
+/* Estimates for rows that a label leaves, one by one: they are few. */
+static void
+estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		char *side = sp_ann_page_side(page, layout, i);
+		float estimate, margin;
+
+		if (!sp_ann_label_fits(&so->labels, sp_ann_get_label(&so->ann, side)))
+			continue;
+		sp_rabitq_estimate(so->codes, sp_ann_page_codes(page) + (Size) i * so->ann.words,
+		                   &((SpAnnSide *) side)->factors, 1, &estimate, &margin);
+		add_candidate(so, side, estimate - margin);
+		so->matched++;
+	}
+}
+
+static void
+estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
+{
+	SpRabitqFactors factors[MOST_ROWS];
+	float estimates[MOST_ROWS], margins[MOST_ROWS];
+
+	Assert(n > 0 && n <= MOST_ROWS);
+	factors[0] = ((SpAnnSide *) sp_ann_page_side(page, layout, 0))->factors;
+	for (uint32 i = 1; i < n; i++)
+		factors[i] = ((SpAnnSide *) sp_ann_page_side(page, layout, i))->factors;
+	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
+	for (uint32 i = 0; i < n; i++)
+		add_candidate(so, sp_ann_page_side(page, layout, i), estimates[i] - margins[i]);
+	so->matched += n;
+}
+
+static void
+read_codes(SpAnnScan *so, Page page, uint32 list)
+{
+	SpAnnLayout layout = sp_ann_layout(&so->ann, list);
+	uint32 n = sp_ann_page_count(page, layout);
+
+	if (n == 0)
+		return;
+	sp_pg_check(sp_queue_reserve(&so->candidates, n), "index scan", NULL);
+	if (so->labels.any)
+		estimate_all(so, page, layout, n);
+	else
+		estimate_labelled(so, page, layout, n);
+	so->scanned += n;
+	sp_ann_counters.codes += n;
+}
+
+static void
+look_into_list(IndexScanDesc scan, SpAnnScan *so)
+{
+	uint32 list = (uint32) sp_queue_pop(&so->lists).id;
+	const SpAnnIndex *ann = sp_ann_open(scan->indexRelation);
+
+	sp_rabitq_query_aim(so->codes, so->rotated, ann->centroids + (Size) list * ann->padded);
+	sp_ann_walk(so, scan->indexRelation, list, ann->heads[list], read_codes);
+	so->looked++;
+	so->reach = NAN;
+	sp_ann_counters.lists++;
+}
+
+/* --- what comes first ----------------------------------------------------------------- */
+
+static double
+first_key(const SpQueue *q)
+{
+	return q->count > 0 ? q->items[0].key : INFINITY;
+}
+
+/* Rows among which the one that is returned next is the last, as if there were no label. */
+static double
+depth(const SpAnnScan *so)
+{
+	return so->matched > 0 ? (so->returned + 1) * so->scanned / so->matched : 1;
+}
+
+static double
+list_key_by_horizon(SpAnnScan *so)
+{
+	const SpHorizon *h = &so->ann.meta.horizon;
+
+	if (isnan(so->reach))
+		so->reach = sp_horizon_reach(h, sp_ann_recall, depth(so));
+	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach, so->lists.items[0].key,
+	                      so->first, so->length);
+}
+
+/* So many lists before anything is returned, and as many again when all is. */
+static double
+list_key_by_number(SpAnnScan *so)
+{
+	if (so->looked >= so->allowed && so->candidates.count == 0 && so->exact.count == 0)
+		so->allowed += sp_ann_probes;
+	return so->looked < so->allowed ? -INFINITY : INFINITY;
+}
+
+static bool
+may_look(const SpAnnScan *so)
+{
+	return so->lists.count > 0 && (sp_ann_max_scan == 0 || so->scanned < sp_ann_max_scan);
+}
+
+static void
+report_stop(IndexScanDesc scan, const SpAnnScan *so)
+{
+	sp_ann_counters.stopped++;
+	ereport(NOTICE, (errmsg("scan of index \"%s\" stopped after %.0f rows",
+	                        RelationGetRelationName(scan->indexRelation), so->scanned),
+	                 errhint("Raise spotai.vector_max_scan, or set it to 0.")));
+}
+
+static double
+key_of(const SpAnnScan *so, double distance)
+{
+	switch ((SpAnnMetric) so->ann.meta.metric)
+	{
+		case SP_ANN_L2:
+			return distance * distance;
+		case SP_ANN_COSINE:
+			return 2 * distance;
+		case SP_ANN_IP:
+			break;
+	}
+	return distance;
+}
+
+static void
+take_candidate(IndexScanDesc scan, SpAnnScan *so)
+{
+	SpQueueItem item = sp_queue_pop(&so->candidates);
+	bool again = item.id == so->last.id && item.key == so->last.key;
+	double distance;
+
+	so->last = item;
+	if (again || !sp_ann_fetch_distance(scan, &item, &distance))
+		return;
+	item.key = key_of(so, distance);
+	memcpy(&item.place, &distance, sizeof(distance));
+	/* what overflows is as far away as anything */
+	if (isnan(item.key))
+		item.key = INFINITY;
+	sp_pg_check(sp_queue_reserve(&so->exact, 1), "index scan", NULL);
+	sp_queue_push(&so->exact, item);
+}
+
+static void
+return_row(IndexScanDesc scan, SpAnnScan *so)
+{
+	SpQueueItem item = sp_queue_pop(&so->exact);
+	double distance;
+
+	memcpy(&distance, &item.place, sizeof(distance));
+	ItemPointerSet(&scan->xs_heaptid, (BlockNumber) (item.id >> 16), (OffsetNumber) item.id);
+	scan->xs_recheck = so->labels.recheck;
+	scan->xs_recheckorderby = false;
+	scan->xs_orderbyvals[0] = Float8GetDatum(distance);
+	scan->xs_orderbynulls[0] = false;
+	so->returned++;
+	so->reach = NAN;
+}
+
+/* The next row by distance; false when there is none. */
+static bool
+next_by_distance(IndexScanDesc scan, SpAnnScan *so)
+{
+	for (;;)
+	{
+		double candidate = first_key(&so->candidates), exact = first_key(&so->exact);
+		double list = INFINITY;
+
+		if (may_look(so))
+			list = sp_ann_probes > 0 ? list_key_by_number(so) : list_key_by_horizon(so);
+		if (so->candidates.count + so->exact.count == 0 && !may_look(so))
+			break;
+		if (may_look(so) && (list < INFINITY || so->candidates.count + so->exact.count == 0) &&
+		    list <= candidate && list <= exact)
+			look_into_list(scan, so);
+		else if (so->candidates.count > 0 && (candidate <= exact || so->exact.count == 0))
+			take_candidate(scan, so);
+		else
+		{
+			return_row(scan, so);
+			return true;
+		}
+	}
+	if (so->lists.count > 0)
+		report_stop(scan, so);
+	return false;
+}
+
+/* --- list by list --------------------------------------------------------------------- */
+
+static void
+collect_tids(SpAnnScan *so, Page page, uint32 list)
+{
+	SpAnnLayout layout = sp_ann_layout(&so->ann, list);
+	uint32 n = sp_ann_page_count(page, layout);
+	Size size = sizeof(ItemPointerData) * (Size) (so->ntids + n);
+
+	if (n == 0)
+		return;
+	so->tids = so->tids == NULL ? MemoryContextAllocHuge(so->context, size)
+	                            : repalloc_huge(so->tids, size);
+	for (uint32 i = 0; i < n; i++)
+	{
+		char *side = sp_ann_page_side(page, layout, i);
+
+		if (so->ann.label_at == 0 || list >= so->ann.meta.lists ||
+		    sp_ann_label_fits(&so->labels, sp_ann_get_label(&so->ann, side)))
+			so->tids[so->ntids++] = *sp_ann_side_tid(side);
+	}
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+static void
+collect_list(IndexScanDesc scan, SpAnnScan *so, uint32 list)
+{
+	int kept = 0;
+
+	so->ntids = so->tid = 0;
+	sp_ann_walk(so, scan->indexRelation, list, sp_ann_open(scan->indexRelation)->heads[list],
+	            collect_tids);
+	if (so->ntids == 0)
+		return;
+	qsort(so->tids, (size_t) so->ntids, sizeof(ItemPointerData), compare_tids);
+	for (int i = 0; i < so->ntids; i++)
+		if (i == 0 || !ItemPointerEquals(&so->tids[i], &so->tids[kept - 1]))
+			so->tids[kept++] = so->tids[i];
+	so->ntids = kept;
+}
+
+/* Rows without a distance: NaN for the operator, or NULL. */
+static bool
+next_by_list(IndexScanDesc scan, SpAnnScan *so)
+{
+	while (so->tid == so->ntids)
+	{
+		if (so->chain == SP_ANN_CHAINS(&so->ann.meta))
+			return false;
+		collect_list(scan, so, so->chain++);
+	}
+	scan->xs_heaptid = so->tids[so->tid++];
+	/* lists of rows without a distance know no labels */
+	scan->xs_recheck = scan->numberOfKeys > 0;
+	scan->xs_recheckorderby = false;
+	if (scan->numberOfOrderBys > 0)
+	{
+		scan->xs_orderbyvals[0] = Float8GetDatum(NAN);
+		scan->xs_orderbynulls[0] = so->is_null || so->chain == SP_ANN_CHAINS(&so->ann.meta);
+	}
+	return true;
+}
+
+bool
+sp_ann_get_tuple(IndexScanDesc scan, ScanDirection direction)
+{
+	SpAnnScan *so = scan->opaque;
+
+	Assert(ScanDirectionIsForward(direction));
+	if (so->stage == SP_ANN_NOT_BEGUN)
+		begin_scan(scan);
+	if (so->stage == SP_ANN_BY_DISTANCE)
+	{
+		if (next_by_distance(scan, so))
+			return true;
+		so->stage = SP_ANN_BY_LIST;
+	}
+	if (so->stage == SP_ANN_BY_LIST)
+	{
+		if (next_by_list(scan, so))
+			return true;
+		so->stage = SP_ANN_DONE;
+	}
+	return false;
+}

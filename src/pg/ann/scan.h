@@ -1,0 +1,99 @@
+/*
+ * src/pg/ann/scan.h
+ *	  A scan: best first over lists, candidates and distances.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_PG_ANN_SCAN_H
+#define SP_PG_ANN_SCAN_H
+
+#include "access/relscan.h"
+#include "executor/tuptable.h"
+
+#include "core/vector/queue.h"
+#include "pg/ann/ann.h"
+
+/* What the scan returns now. */
+typedef enum SpAnnStage
+{
+	SP_ANN_NOT_BEGUN,
+	SP_ANN_BY_DISTANCE,
+	SP_ANN_BY_LIST, /* rows that have no distance, or when there is no query */
+	SP_ANN_DONE
+} SpAnnStage;
+
+/* Values that a label may have. */
+typedef struct SpAnnLabels
+{
+	bool any; /* no condition */
+	int n;
+	int32 *values;
+	bool recheck; /* one of them also stands for NULL */
+} SpAnnLabels;
+
+/* Where exact distances come from; fetch.c. */
+typedef struct SpAnnFetch
+{
+	IndexFetchTableData *heap;
+	TupleTableSlot *slot;
+	IndexInfo *info; /* of an index on an expression, else NULL */
+	EState *estate;
+	MemoryContext temporary;
+} SpAnnFetch;
+
+typedef struct SpAnnScan
+{
+	SpAnnIndex ann; /* heads and centroids: see sp_ann_open */
+	MemoryContext context;
+	SpAnnStage stage;
+	SpAnnFetch fetch;
+	SpAnnLabels labels;
+
+	/* the query */
+	const SpEmbedding *query; /* NULL: there is none, or it is NULL or has no direction */
+	bool is_null;
+	const float *vector; /* [dims], for cosine of length 1 */
+	float *rotated;      /* [padded] */
+	double length;
+	SpRabitqQuery *codes;
+
+	/* best first */
+	SpQueue lists;      /* key: distance of the centroid */
+	SpQueue candidates; /* key: the least that the distance may be */
+	SpQueue exact;      /* key: the distance; place: what the operator says, its bits */
+	SpQueueItem last;   /* candidate that was taken */
+	int allowed;        /* lists to look into before anything is returned, of a fixed number */
+	int looked;
+	double returned, scanned, matched; /* rows */
+	double first;                      /* distance of the nearest centroid */
+	double reach;                      /* of the horizon, for what is returned next */
+
+	/* list by list */
+	uint32 chain;
+	ItemPointerData *tids;
+	int ntids, tid;
+} SpAnnScan;
+
+/* walk.c: each calls back with pages of the list, locked, some maybe twice. */
+typedef void (*SpAnnPageFn)(SpAnnScan *so, Page page, uint32 list);
+extern void sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first,
+                        SpAnnPageFn fn);
+
+/* labels.c: false when no row can satisfy the conditions. */
+extern bool sp_ann_read_labels(SpAnnLabels *labels, ScanKey keys, int nkeys);
+
+static inline bool
+sp_ann_label_fits(const SpAnnLabels *labels, int32 label)
+{
+	for (int i = 0; i < labels->n; i++)
+		if (labels->values[i] == label)
+			return true;
+	return labels->any;
+}
+
+/* fetch.c: the operator's result for this candidate, or false when there is no such row to be seen. */
+extern bool sp_ann_fetch_distance(IndexScanDesc scan, const SpQueueItem *candidate,
+                                  double *distance);
+extern void sp_ann_fetch_end(SpAnnFetch *fetch);
+
+#endif /* SP_PG_ANN_SCAN_H */
