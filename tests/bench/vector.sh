@@ -248,7 +248,7 @@ part_filters() {
         filter_row "any column, $percent %" "$parts" "part < $parts" "$limit" "$plain"
     done <<< $'10 100 3\n1 10 10\n0.1 1 40'
     say 'filters: label'
-    make_index mnist_inline l2 'heap 1' 'part label_ops' > /dev/null
+    make_index mnist_inline l2 'heap 1' part > /dev/null
     read -r recall label _ < <(search mnist_inline l2 mnist 1000 "$(nearest mnist_inline l2)" 'SET enable_seqscan = off')
     printf '| none, an index with a label | %s | | 0 | | %s | 1 | |\n' "$recall" "$label"
     while read -r percent parts limit; do

@@ -30,7 +30,7 @@ sub make_tables
 			FROM generate_series(1, 24) i \$\$;
 		CREATE TABLE t (id bigserial PRIMARY KEY, market integer, v embedding(24));
 		INSERT INTO t (market, v) SELECT n % 5, vec(n) FROM generate_series(1, $rows) n;
-		CREATE INDEX by_l2 ON t USING spotai_ann (v embedding_l2_ops, market label_ops) WITH (lists = 40);
+		CREATE INDEX by_l2 ON t USING spotai_ann (v embedding_l2_ops, market) WITH (lists = 40);
 		CREATE INDEX by_cosine ON t USING spotai_ann (v embedding_cosine_ops) WITH (lists = 25, bits = 4, rerank = 'index');
 		CREATE UNLOGGED TABLE u (id integer, v embedding(24));
 		CREATE INDEX by_u ON u USING spotai_ann (v embedding_l2_ops);
