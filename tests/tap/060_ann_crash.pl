@@ -60,10 +60,10 @@ sub victim
 	return;
 }
 
-# What a build that was killed has left.
-sub drop_invalid
+# What a build that was killed has left, or one whose drop was.
+sub drop_rest
 {
-	my $names = $node->safe_psql('postgres', 'SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid');
+	my $names = $node->safe_psql('postgres', 'SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid OR indexrelid = to_regclass($$new$$)');
 
 	$node->safe_psql('postgres', "DROP INDEX $_") for split /\n/, $names;
 	return;
@@ -82,15 +82,16 @@ sub cycle
 	else
 	{
 		my $pid = victim($number % 3 != 1);
-		BAIL_OUT("nobody to kill: $err $err2") unless $pid;
-		kill 'KILL', $pid;
+		if ($pid) { kill 'KILL', $pid; }
+		# its session has ended, and says why below
+		else { $node->stop('immediate'); $node->start; }
 	}
 	eval { $bench->finish };
 	eval { $maintenance->finish };
 	BAIL_OUT("the server does not come back after cycle $number, $kind") unless poll_value($node, 'SELECT 1', '1', 120);
 	# what the kill does not explain
-	my @errors = grep { /ERROR|FATAL/ && !/terminating connection|recovery mode|starting up|shutting down/ } split /\n/, "$err\n$err2";
-	drop_invalid();
+	my @errors = grep { /ERROR|FATAL/ && !/terminating connection|recovery mode|starting up|shutting down|postmaster exited/ } split /\n/, "$err\n$err2";
+	drop_rest();
 	return join "\n", @errors, grep { $_ ne '' } trouble($node);
 }
 
