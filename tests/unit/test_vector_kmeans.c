@@ -5,6 +5,8 @@
  */
 #include "check.h"
 
+#include <dirent.h>
+
 #include "core/vector/kmeans.h"
 
 static double
@@ -217,12 +219,31 @@ check_refusals(void)
 	CHECK(st == SP_OK && allowed > 4);
 }
 
+/* Without a pool it is the caller's thread that does it all: no library starts others. */
+static void
+check_one_thread(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int threads = 0;
+
+	if (tasks == NULL)
+	{
+		printf("# SKIP threads of this process: no /proc\n");
+		return;
+	}
+	while (readdir(tasks) != NULL)
+		threads++;
+	closedir(tasks);
+	CHECK(threads == 3); /* with . and .. */
+}
+
 int
 main(void)
 {
 	check_nearest(1, 1, 1, 1);
 	check_nearest(300, 17, 3, 1);
 	check_nearest(700, 600, 33, 1);
+	check_one_thread();
 	check_nearest(700, 1100, 8, 2);
 	check_balls();
 	check_fixed_point();

@@ -10,6 +10,11 @@
 
 #include "core/sp_simd.h"
 
+/* Vectors that are summed between two questions whether to stop. */
+#define ROWS 1024
+/* Floats of a line of the cache. */
+#define LINE 16
+
 typedef struct Work
 {
 	const SpEnv *env;
@@ -64,11 +69,60 @@ begin(Work *w)
 	}
 }
 
+/* Vectors first .. last - 1, of their dimensions from .. to - 1, to the sums of their clusters. */
 SP_CLONES static void
-add(double *restrict sum, const float *restrict x, size_t n)
+add_rows(const Work *w, size_t first, size_t last, size_t from, size_t to)
 {
-	for (size_t i = 0; i < n; i++)
-		sum[i] += x[i];
+	size_t dims = w->cfg->dims;
+
+	for (size_t i = first; i < last; i++)
+	{
+		double *restrict sum = w->sums + w->nearest[i] * dims;
+		const float *restrict x = w->vectors + i * dims;
+
+		for (size_t d = from; d < to; d++)
+			sum[d] += x[d];
+	}
+}
+
+/* Dimensions of a task: whole lines of the cache, in as few as there are threads. */
+static size_t
+slice(const Work *w)
+{
+	size_t threads = w->cfg->pool != NULL ? (size_t) sp_pool_threads(w->cfg->pool) : 1;
+	size_t part = (w->cfg->dims + threads - 1) / threads;
+
+	return (part + LINE - 1) / LINE * LINE;
+}
+
+/* Of some dimensions, so that each sum has the same order for any number of threads. */
+static SpStatus
+add_slice(void *arg, int task, int worker, const SpStop *stop)
+{
+	const Work *w = arg;
+	size_t from = (size_t) task * slice(w), to = from + slice(w);
+
+	(void) worker;
+	if (to > w->cfg->dims)
+		to = w->cfg->dims;
+	for (size_t i = 0; i < w->n; i += ROWS)
+	{
+		if (sp_stop_asked(stop) || (stop == NULL && sp_should_stop(w->env)))
+			return SP_ERR_CANCELED;
+		add_rows(w, i, w->n - i < ROWS ? w->n : i + ROWS, from, to);
+	}
+	return SP_OK;
+}
+
+static SpStatus
+add_all(Work *w)
+{
+	SpPool *pool = w->cfg->pool;
+
+	if (pool == NULL)
+		return add_slice(w, 0, 0, NULL);
+	sp_pool_start(pool, add_slice, w, (int) ((w->cfg->dims + slice(w) - 1) / slice(w)));
+	return sp_pool_wait(pool);
 }
 
 SP_CLONES static void
@@ -104,24 +158,26 @@ revive(Work *w, size_t i)
 	w->sizes[from] -= w->sizes[from] / 2;
 }
 
-static void
+static SpStatus
 move_centroids(Work *w)
 {
 	size_t k = w->cfg->centroids, dims = w->cfg->dims;
+	SpStatus st;
 
 	memset(w->sums, 0, k * dims * sizeof(double));
 	memset(w->sizes, 0, k * sizeof(uint32_t));
 	for (size_t i = 0; i < w->n; i++)
-	{
-		add(w->sums + w->nearest[i] * dims, vector(w, i), dims);
 		w->sizes[w->nearest[i]]++;
-	}
+	st = add_all(w);
+	if (st != SP_OK)
+		return st;
 	for (size_t i = 0; i < k; i++)
 		if (w->sizes[i] > 0)
 			mean(centroid(w, i), w->sums + i * dims, 1.0 / w->sizes[i], dims);
 	for (size_t i = 0; i < k; i++)
 		if (w->sizes[i] == 0)
 			revive(w, i);
+	return SP_OK;
 }
 
 /* Ends when every vector stays where it was. */
@@ -146,15 +202,15 @@ iterate(Work *w)
 		moved = i == 0 || memcmp(before, w->nearest, w->n * sizeof(uint32_t)) != 0;
 		memcpy(before, w->nearest, w->n * sizeof(uint32_t));
 		if (moved)
-			move_centroids(w);
+			st = move_centroids(w);
 	}
 	sp_free(w->env, before);
 	return st;
 }
 
-SpStatus
-sp_kmeans_run(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors, size_t n,
-              float *centroids)
+static SpStatus
+run(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors, size_t n, float *centroids,
+    bool from_scratch)
 {
 	Work w = {.env = env, .cfg = cfg, .vectors = vectors, .n = n, .centroids = centroids};
 	SpStatus st = SP_ERR_NO_MEMORY;
@@ -167,11 +223,26 @@ sp_kmeans_run(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors,
 	w.sizes = sp_alloc(env, cfg->centroids, sizeof(uint32_t));
 	if (w.nearest != NULL && w.sums != NULL && w.sizes != NULL)
 	{
-		begin(&w);
+		if (from_scratch)
+			begin(&w);
 		st = iterate(&w);
 	}
 	sp_free(env, w.nearest);
 	sp_free(env, w.sums);
 	sp_free(env, w.sizes);
 	return st;
+}
+
+SpStatus
+sp_kmeans_run(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors, size_t n,
+              float *centroids)
+{
+	return run(env, cfg, vectors, n, centroids, true);
+}
+
+SpStatus
+sp_kmeans_refine(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors, size_t n,
+                 float *centroids)
+{
+	return run(env, cfg, vectors, n, centroids, false);
 }

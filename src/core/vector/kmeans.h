@@ -28,9 +28,28 @@ typedef struct SpKmeansConfig
 SpStatus sp_kmeans_run(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors, size_t n,
                        float *centroids);
 
+/* The same from centroids that are given. */
+SpStatus sp_kmeans_refine(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors,
+                          size_t n, float *centroids);
+
+/*
+ * The same in two steps, for thousands of centroids: about sqrt(centroids) clusters,
+ * each of which is divided into its share in proportion to its vectors, and one
+ * iteration among all of them.  Centroids of a cluster follow each other.
+ *
+ * Memory beside vectors and centroids: 16 bytes a vector, and the more of a copy of
+ * the largest cluster's vectors and of 8 bytes for each dimension of each centroid;
+ * and sp_nearest_new's.
+ */
+SpStatus sp_kmeans_tree_run(const SpEnv *env, const SpKmeansConfig *cfg, const float *vectors,
+                            size_t n, float *centroids);
+
 typedef struct SpNearest SpNearest;
 
-/* The same question of many vectors.  centroids[count][dims] is not copied. */
+/*
+ * The same question of many vectors.  centroids[count][dims] is not copied; each thread
+ * has up to 512 KB for products.
+ */
 SpStatus sp_nearest_new(const SpEnv *env, const float *centroids, size_t count, size_t dims,
                         SpPool *pool, SpNearest **out);
 void sp_nearest_free(SpNearest *s);

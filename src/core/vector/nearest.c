@@ -9,14 +9,14 @@
  *
  * SPDX-License-Identifier: PostgreSQL
  */
-#include <float.h>
+#include <math.h>
 
 #include <dnnl.h>
 
 #include "core/nn/nn.h"
-#include "core/sp_simd.h"
 #include "core/vector/distance.h"
 #include "core/vector/kmeans.h"
+#include "core/vector/least.h"
 
 /* Vectors of a task, and centroids of a product: its result stays in the second cache. */
 #define ROWS    256
@@ -28,14 +28,23 @@ struct SpNearest
 	const float *centroids;
 	size_t count, dims;
 	SpPool *pool;
-	float *norms;    /* [count], squared */
-	float *products; /* [threads][ROWS][COLUMNS] */
+	SpLeast least;
+	float *norms;    /* [padded(count)], squared; INFINITY behind the last */
+	size_t stride;   /* of products: padded(count), or COLUMNS when that is less */
+	float *products; /* [threads][ROWS][stride] */
 	/* of the batch that runs */
 	const float *vectors;
 	size_t n;
 	uint32_t *nearest;
 	float *distances;
 };
+
+/* What the inner loop wants: its lanes are full. */
+static size_t
+padded(size_t count)
+{
+	return (count + SP_LEAST_LANES - 1) / SP_LEAST_LANES * SP_LEAST_LANES;
+}
 
 static size_t
 threads_of(SpPool *pool)
@@ -57,8 +66,11 @@ sp_nearest_new(const SpEnv *env, const float *centroids, size_t count, size_t di
 	s->count = count;
 	s->dims = dims;
 	s->pool = pool;
-	s->norms = sp_alloc(env, count, sizeof(float));
-	s->products = sp_alloc(env, threads_of(pool) * ROWS * COLUMNS, sizeof(float));
+	s->least = sp_least_fastest();
+	s->norms = sp_alloc(env, padded(count), sizeof(float));
+	s->stride = count < COLUMNS ? padded(count) : COLUMNS;
+	/* zeros: what is behind a row's last product is read, and must be a number */
+	s->products = sp_calloc(env, threads_of(pool) * ROWS * s->stride, sizeof(float));
 	if (s->norms == NULL || s->products == NULL)
 	{
 		sp_nearest_free(s);
@@ -66,6 +78,8 @@ sp_nearest_new(const SpEnv *env, const float *centroids, size_t count, size_t di
 	}
 	for (size_t i = 0; i < count; i++)
 		s->norms[i] = (float) sp_vector_norm_squared(centroids + i * dims, dims);
+	for (size_t i = count; i < padded(count); i++)
+		s->norms[i] = INFINITY;
 	*out = s;
 	return SP_OK;
 }
@@ -80,22 +94,6 @@ sp_nearest_free(SpNearest *s)
 	sp_free(s->env, s);
 }
 
-/* products[n] of a vector become its distances, less its own square; the least one. */
-SP_CLONES static size_t
-find_least(float *restrict products, const float *restrict norms, size_t n)
-{
-	float least = FLT_MAX;
-	size_t at = 0;
-
-	for (size_t i = 0; i < n; i++)
-		products[i] = norms[i] - 2.0f * products[i];
-	for (size_t i = 0; i < n; i++)
-		least = products[i] < least ? products[i] : least;
-	while (at + 1 < n && !(products[at] <= least))
-		at++;
-	return at;
-}
-
 /* Rows from .. to of the batch against a block of centroids. */
 static bool
 compare_block(const SpNearest *s, size_t from, size_t rows, size_t first, float *products,
@@ -105,16 +103,17 @@ compare_block(const SpNearest *s, size_t from, size_t rows, size_t first, float 
 	dnnl_dim_t m = (dnnl_dim_t) rows, n = (dnnl_dim_t) columns, k = (dnnl_dim_t) s->dims;
 
 	if (dnnl_sgemm('N', 'T', m, n, k, 1.0f, s->vectors + from * s->dims, k,
-	               s->centroids + first * s->dims, k, 0.0f, products, n) != dnnl_success)
+	               s->centroids + first * s->dims, k, 0.0f, products,
+	               (dnnl_dim_t) s->stride) != dnnl_success)
 		return false;
 	for (size_t r = 0; r < rows; r++)
 	{
-		float *row = products + r * columns;
-		size_t at = find_least(row, s->norms + first, columns);
+		size_t at;
+		float least = s->least(products + r * s->stride, s->norms + first, padded(columns), &at);
 
-		if (first == 0 || row[at] < best[r])
+		if (first == 0 || least < best[r])
 		{
-			best[r] = row[at];
+			best[r] = least;
 			s->nearest[from + r] = (uint32_t) (first + at);
 		}
 	}
@@ -126,11 +125,11 @@ find_rows(void *arg, int task, int worker, const SpStop *stop)
 {
 	const SpNearest *s = arg;
 	size_t from = (size_t) task * ROWS, rows = s->n - from < ROWS ? s->n - from : ROWS;
-	float *products = s->products + (size_t) worker * ROWS * COLUMNS;
+	float *products = s->products + (size_t) worker * ROWS * s->stride;
 	float best[ROWS];
 
-	if (s->pool != NULL)
-		sp_nn_enter_thread();
+	/* the caller's thread too, or the library starts threads of its own */
+	sp_nn_enter_thread();
 	for (size_t first = 0; first < s->count; first += COLUMNS)
 	{
 		if (sp_stop_asked(stop))

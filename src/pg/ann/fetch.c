@@ -133,30 +133,28 @@ copy_distance(const SpAnnScan *so, const uint16 *half)
 
 /* A row that vacuum took away since its code was read has no copy any more. */
 static bool
-from_copy(Relation index, SpAnnScan *so, uint64 place, double *distance)
+from_copy(Relation index, SpAnnScan *so, char *side, double *distance)
 {
-	Buffer buffer = ReadBuffer(index, (BlockNumber) (place >> 16));
+	Buffer buffer = ReadBuffer(index, sp_ann_get_copy(&so->ann, side));
 	Page page = BufferGetPage(buffer);
 	bool found;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	found = sp_ann_page_is(page, SP_ANN_PAGE_VECTORS);
 	if (found)
-		*distance =
-			copy_distance(so, sp_ann_vector_at(page, so->ann.meta.dims, (uint16) (place & 0xffff)));
+		*distance = copy_distance(
+			so, sp_ann_vector_at(page, so->ann.meta.dims, ((SpAnnSide *) side)->slot));
 	UnlockReleaseBuffer(buffer);
 	return found;
 }
 
 bool
-sp_ann_fetch_distance(IndexScanDesc scan, const SpQueueItem *candidate, double *distance)
+sp_ann_fetch_distance(IndexScanDesc scan, char *side, double *distance)
 {
 	SpAnnScan *so = scan->opaque;
-	ItemPointerData tid;
 
 	sp_ann_counters.fetches++;
 	if (so->ann.meta.rerank == SP_ANN_FROM_INDEX)
-		return from_copy(scan->indexRelation, so, candidate->place, distance);
-	ItemPointerSet(&tid, (BlockNumber) (candidate->id >> 16), (OffsetNumber) candidate->id);
-	return from_table(scan, so, &tid, distance);
+		return from_copy(scan->indexRelation, so, side, distance);
+	return from_table(scan, so, sp_ann_side_tid(side), distance);
 }

@@ -30,6 +30,7 @@ SPOTAI_FUNCTION(spotai_vector_counters);
 int sp_ann_probes;
 double sp_ann_recall;
 int sp_ann_max_scan;
+double sp_ann_margin;
 
 static relopt_kind options_kind;
 
@@ -63,6 +64,8 @@ sp_ann_init(void)
 		"spotai.vector_recall", "Share of the true neighbours that searches are to find.",
 		"By what was measured on a sample of the table when its index was built; 1 looks into all lists.",
 		&sp_ann_recall, 0.95, 0, 1, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("spotai.vector_margin", "x", NULL, &sp_ann_margin, 1.0, 0, 10,
+	                         PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("spotai.vector_max_scan",
 	                        "Rows of an index that one search may look at.",
 	                        "A search that stops there says so. Zero means all.", &sp_ann_max_scan,

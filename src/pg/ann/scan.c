@@ -126,7 +126,8 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	so->rotated = sp_alloc(env, so->ann.padded, sizeof(float));
 	if (so->rotated == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index scan", NULL);
-	so->lists.env = so->candidates.env = so->exact.env = env;
+	so->lists.env = so->exact.env = env;
+	sp_candidates_init(&so->candidates, env, so->ann.side_size);
 	sp_pg_check(sp_rabitq_query_new(env, sp_ann_code_metric(&so->ann.meta), so->ann.meta.bits,
 	                                so->ann.padded, &so->codes),
 	            "index scan", NULL);
@@ -165,22 +166,22 @@ begin_scan(IndexScanDesc scan)
 
 /* --- a list --------------------------------------------------------------------------- */
 
+/* Which row of the table this is, in the table's order. */
 static uint64
-tid_number(ItemPointer tid)
+row_number(const char *side)
 {
+	ItemPointer tid = &((SpAnnSide *) side)->tid;
+
 	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
 	       ItemPointerGetOffsetNumberNoCheck(tid);
 }
 
 static void
-add_candidate(SpAnnScan *so, char *side, float least)
+add_candidates(SpAnnScan *so, const float *least, const char *sides, uint32 n)
 {
-	SpQueueItem item = {least, tid_number(sp_ann_side_tid(side)), 0};
-
-	if (so->ann.block_at != 0)
-		item.place =
-			(uint64) sp_ann_get_copy(&so->ann, side) << 16 | ((SpAnnSide *) side)->slot;
-	sp_queue_push(&so->candidates, item);
+	sp_pg_check(sp_candidates_add(&so->candidates, least, sides, n, row_number), "index scan",
+	            NULL);
+	so->matched += n;
 }
 
 /* Estimates for rows that a label leaves, one by one: they are few. */
@@ -196,16 +197,17 @@ estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 			continue;
 		sp_rabitq_estimate(so->codes, sp_ann_page_codes(page) + (Size) i * so->ann.words,
 		                   &((SpAnnSide *) side)->factors, 1, &estimate, &margin);
-		add_candidate(so, side, estimate - margin);
-		so->matched++;
+		estimate -= margin;
+		add_candidates(so, &estimate, side, 1);
 	}
 }
 
+/* Sides lie in the page the other way round, and are taken as they lie. */
 static void
 estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 {
 	SpRabitqFactors factors[MOST_ROWS];
-	float estimates[MOST_ROWS], margins[MOST_ROWS];
+	float estimates[MOST_ROWS], margins[MOST_ROWS], least[MOST_ROWS];
 
 	Assert(n > 0 && n <= MOST_ROWS);
 	factors[0] = ((SpAnnSide *) sp_ann_page_side(page, layout, 0))->factors;
@@ -213,8 +215,8 @@ estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		factors[i] = ((SpAnnSide *) sp_ann_page_side(page, layout, i))->factors;
 	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
 	for (uint32 i = 0; i < n; i++)
-		add_candidate(so, sp_ann_page_side(page, layout, i), estimates[i] - margins[i]);
-	so->matched += n;
+		least[n - 1 - i] = estimates[i] - (float) sp_ann_margin * margins[i];
+	add_candidates(so, least, sp_ann_page_side(page, layout, n - 1), n);
 }
 
 static void
@@ -225,7 +227,6 @@ read_codes(SpAnnScan *so, Page page, uint32 list)
 
 	if (n == 0)
 		return;
-	sp_pg_check(sp_queue_reserve(&so->candidates, n), "index scan", NULL);
 	if (so->labels.any)
 		estimate_all(so, page, layout, n);
 	else
@@ -249,10 +250,10 @@ look_into_list(IndexScanDesc scan, SpAnnScan *so)
 
 /* --- what comes first ----------------------------------------------------------------- */
 
-static double
-first_key(const SpQueue *q)
+static bool
+has_rows(const SpAnnScan *so)
 {
-	return q->count > 0 ? q->items[0].key : INFINITY;
+	return !sp_candidates_is_empty(&so->candidates) || so->exact.count > 0;
 }
 
 /* Rows among which the one that is returned next is the last, as if there were no label. */
@@ -277,9 +278,16 @@ list_key_by_horizon(SpAnnScan *so)
 static double
 list_key_by_number(SpAnnScan *so)
 {
-	if (so->looked >= so->allowed && so->candidates.count == 0 && so->exact.count == 0)
+	if (so->looked >= so->allowed && !has_rows(so))
 		so->allowed += sp_ann_probes;
 	return so->looked < so->allowed ? -INFINITY : INFINITY;
+}
+
+/* The measure of rows from which on the next list must have been looked into. */
+static double
+list_key(SpAnnScan *so)
+{
+	return sp_ann_probes > 0 ? list_key_by_number(so) : list_key_by_horizon(so);
 }
 
 static bool
@@ -315,12 +323,15 @@ key_of(const SpAnnScan *so, double distance)
 static void
 take_candidate(IndexScanDesc scan, SpAnnScan *so)
 {
-	SpQueueItem item = sp_queue_pop(&so->candidates);
-	bool again = item.id == so->last.id && item.key == so->last.key;
+	SpQueueItem item;
 	double distance;
+	bool again;
 
+	sp_pg_check(sp_candidates_take(&so->candidates, row_number, &item), "index scan", NULL);
+	again = item.id == so->last.id && item.key == so->last.key;
 	so->last = item;
-	if (again || !sp_ann_fetch_distance(scan, &item, &distance))
+	if (again || !sp_ann_fetch_distance(
+					 scan, so->candidates.records + item.place * so->candidates.size, &distance))
 		return;
 	item.key = key_of(so, distance);
 	memcpy(&item.place, &distance, sizeof(distance));
@@ -353,17 +364,15 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 {
 	for (;;)
 	{
-		double candidate = first_key(&so->candidates), exact = first_key(&so->exact);
-		double list = INFINITY;
+		double candidate = sp_candidates_first(&so->candidates);
+		double exact = so->exact.count > 0 ? so->exact.items[0].key : INFINITY;
+		bool rows = has_rows(so), look = may_look(so);
 
-		if (may_look(so))
-			list = sp_ann_probes > 0 ? list_key_by_number(so) : list_key_by_horizon(so);
-		if (so->candidates.count + so->exact.count == 0 && !may_look(so))
+		if (!rows && !look)
 			break;
-		if (may_look(so) && (list < INFINITY || so->candidates.count + so->exact.count == 0) &&
-		    list <= candidate && list <= exact)
+		if (look && (!rows || list_key(so) <= fmin(candidate, exact)))
 			look_into_list(scan, so);
-		else if (so->candidates.count > 0 && (candidate <= exact || so->exact.count == 0))
+		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
 			take_candidate(scan, so);
 		else
 		{

@@ -10,7 +10,7 @@
 #include "access/relscan.h"
 #include "executor/tuptable.h"
 
-#include "core/vector/queue.h"
+#include "core/vector/candidates.h"
 #include "pg/ann/ann.h"
 
 /* What the scan returns now. */
@@ -58,9 +58,9 @@ typedef struct SpAnnScan
 	SpRabitqQuery *codes;
 
 	/* best first */
-	SpQueue lists;      /* key: distance of the centroid */
-	SpQueue candidates; /* key: the least that the distance may be */
-	SpQueue exact;      /* key: the distance; place: what the operator says, its bits */
+	SpQueue lists;           /* key: distance of the centroid */
+	SpCandidates candidates; /* key: the least that the distance may be; records: sides */
+	SpQueue exact;           /* key: the distance; place: what the operator says, its bits */
 	SpQueueItem last;   /* candidate that was taken */
 	int allowed;        /* lists to look into before anything is returned, of a fixed number */
 	int looked;
@@ -92,8 +92,7 @@ sp_ann_label_fits(const SpAnnLabels *labels, int32 label)
 }
 
 /* fetch.c: the operator's result for this candidate, or false when there is no such row to be seen. */
-extern bool sp_ann_fetch_distance(IndexScanDesc scan, const SpQueueItem *candidate,
-                                  double *distance);
+extern bool sp_ann_fetch_distance(IndexScanDesc scan, char *side, double *distance);
 extern void sp_ann_fetch_end(SpAnnFetch *fetch);
 
 #endif /* SP_PG_ANN_SCAN_H */
