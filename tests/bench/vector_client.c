@@ -6,7 +6,8 @@
  *		COPY in binary form into TABLE (id, part, v); ids are row numbers
  *	vector_client run METRIC BASE QUERIES TRUTH COUNT QUERY [SETTING ...]
  *		recall, CPU milliseconds a query, wall milliseconds of the median query,
- *		queries short of ten rows, rows of the shortest
+ *		queries short of ten rows, rows of the shortest, queries whose rows do not
+ *		come by ascending distance
  *	vector_client cost STATEMENT [SETTING ...]
  *		wall seconds, CPU seconds, bytes of WAL
  *	vector_client insert TABLE SET FIRST COUNT ID [SETTING ...]
@@ -221,12 +222,15 @@ typedef struct Asked
 	size_t count;
 } Asked;
 
-/* Of the truth's rows, how many are among the result's first ten; *of: how many there are. */
+/*
+ * Of the truth's rows, how many are among the result's first ten; *of: how many
+ * there are; *ordered: whether they come by ascending distance.
+ */
 static int
-hits(const Asked *a, size_t query, const PGresult *result, int *of)
+hits(const Asked *a, size_t query, const PGresult *result, int *of, bool *ordered)
 {
 	const double *truth = a->truth + query * SET_K;
-	double limit;
+	double limit, last = -INFINITY;
 	int n = 0, rows = PQntuples(result) < SET_K ? PQntuples(result) : SET_K;
 
 	*of = SET_K;
@@ -234,31 +238,41 @@ hits(const Asked *a, size_t query, const PGresult *result, int *of)
 		(*of)--;
 	limit = *of > 0 ? truth[*of - 1] : 0;
 	limit += TOLERANCE * (1e-3 + fabs(limit));
+	*ordered = true;
 	for (int i = 0; i < rows; i++)
 	{
 		size_t row = (size_t) atol(PQgetvalue(result, i, 0));
 
-		if (row < a->base.n && set_distance(a->metric, set_row(&a->base, row),
-		                                    set_row(&a->queries, query), a->base.d) <= limit)
+		double distance = INFINITY;
+
+		if (row < a->base.n)
+			distance = set_distance(a->metric, set_row(&a->base, row), set_row(&a->queries, query),
+			                        a->base.d);
+		if (distance <= limit)
 			n++;
+		if (distance < last - TOLERANCE * (1e-3 + fabs(last)))
+			*ordered = false;
+		last = distance;
 	}
 	return n < *of ? n : *of;
 }
 
 /* The first round: what the answers are worth. */
 static void
-judge(const Asked *a, double *recall, int *short_of, int *fewest)
+judge(const Asked *a, double *recall, int *short_of, int *fewest, int *disordered)
 {
 	int found = 0, all = 0;
 
-	*short_of = 0;
+	*short_of = *disordered = 0;
 	*fewest = SET_K;
 	for (size_t i = 0; i < a->count; i++)
 	{
 		PGresult *result = execute(a->wire + i * wire_size(a->queries.d), a->queries.d);
 		int of, rows = PQntuples(result);
+		bool ordered;
 
-		found += hits(a, i, result, &of);
+		found += hits(a, i, result, &of, &ordered);
+		*disordered += !ordered;
 		all += of;
 		*short_of += rows < of;
 		if (rows < *fewest)
@@ -297,7 +311,7 @@ static void
 run_queries(Asked *a, const char *truth, const char *sql)
 {
 	double recall, cpu, wall;
-	int short_of, fewest;
+	int short_of, fewest, disordered;
 	size_t size;
 
 	a->truth = set_map(truth, &size);
@@ -308,9 +322,9 @@ run_queries(Asked *a, const char *truth, const char *sql)
 	}
 	a->wire = wire_of(&a->queries, a->count);
 	PQclear(must(PQprepare(conn, "s", sql, 0, NULL), sql));
-	judge(a, &recall, &short_of, &fewest);
+	judge(a, &recall, &short_of, &fewest, &disordered);
 	measure(a, &cpu, &wall);
-	printf("%.4f\t%.4f\t%.4f\t%d\t%d\n", recall, cpu, wall, short_of, fewest);
+	printf("%.4f\t%.4f\t%.4f\t%d\t%d\t%d\n", recall, cpu, wall, short_of, fewest, disordered);
 }
 
 /* --- cost, insert ------------------------------------------------------- */
