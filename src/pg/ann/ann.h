@@ -88,6 +88,7 @@ typedef struct SpAnnMeta
 	uint32 constant_blocks; /* of constants, from block 1 */
 	double built_rows;      /* rows with a distance when the index was built */
 	double built_error;     /* mean of their codes' error */
+	double unit;            /* of the numbers of centroids */
 	SpHorizon horizon;
 } SpAnnMeta;
 
@@ -135,7 +136,7 @@ typedef struct SpAnnIndex
 	uint16 block_at;
 	uint16 side_size, bare_size;
 	BlockNumber *heads; /* [lists + 2] */
-	float *centroids;   /* [lists][padded], rotated, aligned */
+	uint16 *centroids;  /* [lists][padded], rotated, halves of meta.unit */
 } SpAnnIndex;
 
 /* Lists of those that have no distance. */
@@ -148,8 +149,18 @@ typedef struct SpAnnIndex
 extern SpAnnIndex *sp_ann_open(Relation index);
 extern void sp_ann_fill(SpAnnIndex *ann, const SpAnnMeta *meta);
 extern void sp_ann_write_meta(Relation index, ForkNumber fork, const SpAnnMeta *meta,
-                              const BlockNumber *heads, const float *centroids);
+                              const BlockNumber *heads, const uint16 *centroids);
 extern uint32 sp_ann_constant_blocks(const SpAnnMeta *meta);
+/*
+ * Centroids are halves: all of them are read for each query, and their rounding
+ * does no harm, because codes are made with what was rounded.  out[padded].
+ */
+extern void sp_ann_centroid(const SpAnnIndex *ann, uint32 list, float *out);
+/* rotated[padded] in the unit of centroids, for sp_ann_centroid_distance. */
+extern void sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *out);
+/* The measure of codes, between what was given to sp_ann_to_unit and a centroid. */
+extern double sp_ann_centroid_distance(const SpAnnIndex *ann, SpVectorMetric metric,
+                                       const float *in_unit, uint32 list);
 /* Which lives as long as the backend. */
 extern const SpRotation *sp_ann_rotation(uint32 dims, uint64 seed);
 
@@ -235,6 +246,8 @@ typedef struct SpAnnEncoder
 	const SpRotation *rotation;
 	float *unit;    /* [dims] */
 	float *rotated; /* [padded] */
+	float *in_unit; /* [padded], as sp_ann_to_unit makes it */
+	float *centroid;
 	SpAnnRow row;
 } SpAnnEncoder;
 

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "catalog/pg_operator_d.h"
@@ -52,8 +54,9 @@ typedef struct Batch
 typedef struct Build
 {
 	Relation index;
-	SpAnnIndex ann;   /* heads and centroids are ours */
-	float *centroids; /* [lists][dims], as vectors are */
+	SpAnnIndex ann;        /* heads and centroids are ours */
+	float *centroids;      /* [lists][dims], as vectors are */
+	float *code_centroids; /* [lists][padded], what codes are made with */
 	const SpRotation *rotation;
 	SpPool *pool;
 	SpNearest *nearest[SP_POOL_MAX_THREADS]; /* one a thread */
@@ -80,7 +83,7 @@ encode_row(const Build *b, const Batch *batch, size_t i, float *rotated)
 
 	sp_rotation_run(b->rotation, vector, rotated);
 	sp_rabitq_encode(sp_ann_code_metric(&ann->meta), ann->meta.bits, rotated,
-	                 ann->centroids + (size_t) batch->lists[i] * ann->padded, ann->padded,
+	                 b->code_centroids + (size_t) batch->lists[i] * ann->padded, ann->padded,
 	                 batch->codes + i * ann->words, &side->factors);
 	if (batch->halves != NULL)
 		sp_half_from_floats(vector, batch->halves + i * ann->meta.dims, ann->meta.dims);
@@ -313,19 +316,50 @@ init_threads(Build *b)
 	}
 }
 
+/* The largest number becomes 1,024, far from where halves end at either side. */
+static double
+unit_of(const float *x, size_t n)
+{
+	float largest = 0;
+
+	for (size_t i = 0; i < n; i++)
+		largest = fmaxf(largest, fabsf(x[i]));
+	return largest > 0 ? (double) largest / 1024 : 1;
+}
+
+static void
+round_centroids(Build *b)
+{
+	SpAnnIndex *ann = &b->ann;
+	size_t n = (size_t) ann->meta.lists * ann->padded;
+
+	ann->meta.unit = unit_of(b->code_centroids, n);
+	for (uint32 i = 0; i < ann->meta.lists; i++)
+	{
+		float *centroid = b->code_centroids + (size_t) i * ann->padded;
+
+		sp_ann_to_unit(ann, centroid, centroid);
+		sp_half_from_floats(centroid, ann->centroids + (size_t) i * ann->padded, ann->padded);
+		sp_ann_centroid(ann, i, centroid);
+	}
+}
+
 static void
 rotate_centroids(Build *b)
 {
 	SpAnnIndex *ann = &b->ann;
+	size_t n = (size_t) ann->meta.lists * ann->padded;
 
 	b->rotation = sp_ann_rotation(ann->meta.dims, ann->meta.seed);
 	ann->heads = palloc0(sizeof(BlockNumber) * SP_ANN_CHAINS(&ann->meta));
-	ann->centroids = sp_alloc(sp_pg_env(), (size_t) ann->meta.lists * ann->padded, sizeof(float));
-	if (ann->centroids == NULL)
+	ann->centroids = sp_alloc(sp_pg_env(), n, sizeof(uint16));
+	b->code_centroids = sp_alloc(sp_pg_env(), n, sizeof(float));
+	if (ann->centroids == NULL || b->code_centroids == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index", NULL);
 	for (uint32 i = 0; i < ann->meta.lists; i++)
 		sp_rotation_run(b->rotation, b->centroids + (size_t) i * ann->meta.dims,
-		                ann->centroids + (size_t) i * ann->padded);
+		                b->code_centroids + (size_t) i * ann->padded);
+	round_centroids(b);
 }
 
 static void
@@ -439,7 +473,8 @@ sp_ann_build_empty(Relation index)
 	meta.constant_blocks = sp_ann_constant_blocks(&meta);
 	sp_ann_fill(&ann, &meta);
 	ann.heads = palloc0(sizeof(BlockNumber) * SP_ANN_CHAINS(&meta));
-	ann.centroids = palloc0(sizeof(float) * ann.padded);
+	ann.centroids = palloc0(sizeof(uint16) * ann.padded);
+	ann.meta.unit = 1;
 	w = sp_ann_writer_new(index, INIT_FORKNUM, &ann);
 	for (uint32 list = 0; list < SP_ANN_CHAINS(&meta); list++)
 	{

@@ -12,6 +12,7 @@
 
 #include "utils/memutils.h"
 
+#include "core/vector/half.h"
 #include "pg/ann/ann.h"
 #include "pg/seam.h"
 
@@ -27,7 +28,7 @@ heads_size(const SpAnnMeta *meta)
 static Size
 centroids_size(const SpAnnMeta *meta)
 {
-	return sizeof(float) * meta->lists * SP_ROTATION_PADDED(meta->dims);
+	return sizeof(uint16) * meta->lists * SP_ROTATION_PADDED(meta->dims);
 }
 
 uint32
@@ -126,7 +127,7 @@ load(Relation index)
 	ann = (SpAnnIndex *) memory;
 	sp_ann_fill(ann, &meta);
 	ann->heads = (BlockNumber *) (memory + sizeof(SpAnnIndex));
-	ann->centroids = (float *) TYPEALIGN(SP_ALIGN, memory + sizeof(SpAnnIndex) + heads);
+	ann->centroids = (uint16 *) TYPEALIGN(SP_ALIGN, memory + sizeof(SpAnnIndex) + heads);
 	PG_TRY();
 	{
 		read_constants(index, 0, (char *) ann->heads, heads);
@@ -147,6 +148,44 @@ sp_ann_open(Relation index)
 	if (index->rd_amcache == NULL)
 		index->rd_amcache = load(index);
 	return index->rd_amcache;
+}
+
+/* --- centroids --------------------------------------------------------------------- */
+
+static const uint16 *
+halves(const SpAnnIndex *ann, uint32 list)
+{
+	return ann->centroids + (Size) list * ann->padded;
+}
+
+void
+sp_ann_centroid(const SpAnnIndex *ann, uint32 list, float *out)
+{
+	float unit = (float) ann->meta.unit;
+
+	sp_half_to_floats(halves(ann, list), out, ann->padded);
+	for (uint32 i = 0; i < ann->padded; i++)
+		out[i] *= unit;
+}
+
+void
+sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *out)
+{
+	float by = (float) (1 / ann->meta.unit);
+
+	for (uint32 i = 0; i < ann->padded; i++)
+		out[i] = rotated[i] * by;
+}
+
+double
+sp_ann_centroid_distance(const SpAnnIndex *ann, SpVectorMetric metric, const float *in_unit,
+                         uint32 list)
+{
+	double square = ann->meta.unit * ann->meta.unit;
+
+	if (metric == SP_METRIC_L2_SQUARED)
+		return square * sp_half_l2_squared(in_unit, halves(ann, list), ann->padded);
+	return -square * sp_half_inner_product(in_unit, halves(ann, list), ann->padded);
 }
 
 /* --- writing ----------------------------------------------------------------------- */
@@ -174,7 +213,7 @@ end_page(Buffer buffer, const void *contents, Size size)
 
 void
 sp_ann_write_meta(Relation index, ForkNumber fork, const SpAnnMeta *meta, const BlockNumber *heads,
-                  const float *centroids)
+                  const uint16 *centroids)
 {
 	Size first = heads_size(meta), size = first + centroids_size(meta);
 	char *stream = palloc_extended(size, MCXT_ALLOC_HUGE);

@@ -24,8 +24,11 @@ sp_ann_encoder_new(Relation index, const SpAnnIndex *ann)
 	e->rotation = sp_ann_rotation(ann->meta.dims, ann->meta.seed);
 	e->unit = sp_alloc(env, ann->meta.dims, sizeof(float));
 	e->rotated = sp_alloc(env, ann->padded, sizeof(float));
+	e->in_unit = sp_alloc(env, ann->padded, sizeof(float));
+	e->centroid = sp_alloc(env, ann->padded, sizeof(float));
 	e->row.code = sp_alloc(env, ann->words, sizeof(uint64));
-	if (e->unit == NULL || e->rotated == NULL || e->row.code == NULL)
+	if (e->unit == NULL || e->rotated == NULL || e->in_unit == NULL || e->centroid == NULL ||
+	    e->row.code == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index", NULL);
 	e->row.side = palloc0(ann->side_size);
 	if (ann->block_at != 0)
@@ -33,17 +36,17 @@ sp_ann_encoder_new(Relation index, const SpAnnIndex *ann)
 	return e;
 }
 
-/* The index of the least measure among the centroids. */
 static uint32
-nearest_list(const SpAnnIndex *ann, const float *rotated)
+nearest_list(SpAnnEncoder *e)
 {
+	const SpAnnIndex *ann = e->ann;
 	uint32 nearest = 0;
 	double least = INFINITY;
 
+	sp_ann_to_unit(ann, e->rotated, e->in_unit);
 	for (uint32 i = 0; i < ann->meta.lists; i++)
 	{
-		double d =
-			sp_vector_l2_squared(rotated, ann->centroids + (Size) i * ann->padded, ann->padded);
+		double d = sp_ann_centroid_distance(ann, SP_METRIC_L2_SQUARED, e->in_unit, i);
 
 		if (d < least)
 		{
@@ -61,9 +64,9 @@ sp_ann_encode_in_list(SpAnnEncoder *e, const float *vector, uint32 list)
 	SpAnnSide *side = (SpAnnSide *) e->row.side;
 
 	e->row.list = list;
-	sp_rabitq_encode(sp_ann_code_metric(&ann->meta), ann->meta.bits, e->rotated,
-	                 ann->centroids + (Size) list * ann->padded, ann->padded, e->row.code,
-	                 &side->factors);
+	sp_ann_centroid(ann, list, e->centroid);
+	sp_rabitq_encode(sp_ann_code_metric(&ann->meta), ann->meta.bits, e->rotated, e->centroid,
+	                 ann->padded, e->row.code, &side->factors);
 	if (ann->block_at != 0)
 		sp_half_from_floats(vector, e->row.half, ann->meta.dims);
 }
@@ -110,7 +113,7 @@ sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool *isnull, ItemPoin
 	if (vector != NULL)
 	{
 		sp_rotation_run(e->rotation, vector, e->rotated);
-		sp_ann_encode_in_list(e, vector, nearest_list(e->ann, e->rotated));
+		sp_ann_encode_in_list(e, vector, nearest_list(e));
 	}
 	if ((Pointer) value != DatumGetPointer(values[0]))
 		pfree(value);

@@ -109,35 +109,29 @@ read_query(IndexScanDesc scan, SpAnnScan *so)
 	sp_vector_normalize(query->values, unit, (size_t) query->dims);
 }
 
-static double
-centroid_distance(const SpAnnScan *so, const float *centroid)
-{
-	if (so->ann.meta.metric == SP_ANN_IP)
-		return -sp_vector_inner_product(so->rotated, centroid, so->ann.padded);
-	return sp_vector_l2_squared(so->rotated, centroid, so->ann.padded);
-}
-
 static void
 begin_search(IndexScanDesc scan, SpAnnScan *so)
 {
 	const SpEnv *env = sp_pg_env_in(so->context);
+	SpVectorMetric metric = sp_ann_code_metric(&so->ann.meta);
 	const SpAnnIndex *ann;
 
 	so->rotated = sp_alloc(env, so->ann.padded, sizeof(float));
-	if (so->rotated == NULL)
+	so->in_unit = sp_alloc(env, so->ann.padded, sizeof(float));
+	so->centroid = sp_alloc(env, so->ann.padded, sizeof(float));
+	if (so->rotated == NULL || so->in_unit == NULL || so->centroid == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index scan", NULL);
 	so->lists.env = so->exact.env = env;
 	sp_candidates_init(&so->candidates, env, so->ann.side_size);
-	sp_pg_check(sp_rabitq_query_new(env, sp_ann_code_metric(&so->ann.meta), so->ann.meta.bits,
-	                                so->ann.padded, &so->codes),
+	sp_pg_check(sp_rabitq_query_new(env, metric, so->ann.meta.bits, so->ann.padded, &so->codes),
 	            "index scan", NULL);
 	sp_rotation_run(sp_ann_rotation(so->ann.meta.dims, so->ann.meta.seed), so->vector, so->rotated);
 	sp_pg_check(sp_queue_reserve(&so->lists, so->ann.meta.lists), "index scan", NULL);
+	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
 	ann = sp_ann_open(scan->indexRelation);
 	for (uint32 i = 0; i < ann->meta.lists; i++)
 		sp_queue_push(&so->lists,
-		              (SpQueueItem){centroid_distance(so, ann->centroids + (Size) i * ann->padded),
-		                            i, 0});
+		              (SpQueueItem){sp_ann_centroid_distance(ann, metric, so->in_unit, i), i, 0});
 	so->first = so->lists.items[0].key;
 	so->reach = NAN;
 }
@@ -241,7 +235,8 @@ look_into_list(IndexScanDesc scan, SpAnnScan *so)
 	uint32 list = (uint32) sp_queue_pop(&so->lists).id;
 	const SpAnnIndex *ann = sp_ann_open(scan->indexRelation);
 
-	sp_rabitq_query_aim(so->codes, so->rotated, ann->centroids + (Size) list * ann->padded);
+	sp_ann_centroid(ann, list, so->centroid);
+	sp_rabitq_query_aim(so->codes, so->rotated, so->centroid);
 	sp_ann_walk(so, scan->indexRelation, list, ann->heads[list], read_codes);
 	so->looked++;
 	so->reach = NAN;

@@ -54,6 +54,8 @@ typedef struct SpAnnScan
 	bool is_null;
 	const float *vector; /* [dims], for cosine of length 1 */
 	float *rotated;      /* [padded] */
+	float *in_unit;      /* [padded], as sp_ann_to_unit makes it */
+	float *centroid;     /* [padded], of the list at hand */
 	double length;
 	SpRabitqQuery *codes;
 

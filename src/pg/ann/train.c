@@ -31,7 +31,9 @@
 /* Blocks that tell how many rows there are. */
 #define COUNTED_BLOCKS 64
 /* Rows that ask for their neighbours, and rows that are asked. */
-#define MOST_QUERIES 200
+/* Lists from which on centroids are found in two steps. */
+#define MANY_LISTS 1000
+#define MOST_QUERIES 500
 #define MOST_ASKED   50000
 
 typedef struct Sample
@@ -227,7 +229,9 @@ find_centroids(const Sample *s, size_t n, SpPool *pool, float *centroids)
 	                      .pool = pool};
 
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, SP_ANN_PHASE_KMEANS);
-	sp_pg_check(sp_kmeans_run(sp_pg_env(), &cfg, s->rows, n, centroids), "index", NULL);
+	sp_pg_check((s->meta->lists < MANY_LISTS ? sp_kmeans_run : sp_kmeans_tree_run)(
+					sp_pg_env(), &cfg, s->rows, n, centroids),
+	            "index", NULL);
 }
 
 static float *
