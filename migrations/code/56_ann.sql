@@ -56,3 +56,74 @@ CREATE FUNCTION spotai.vector_counters(
 ) LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'spotai_vector_counters';
 COMMENT ON FUNCTION spotai.vector_counters() IS
 'what scans of spotai_ann indexes have done in this session: scans, lists and codes they looked at, exact distances they fetched, and how many stopped at spotai.vector_max_scan before they had enough';
+
+CREATE FUNCTION spotai.index_stats(
+    index regclass,
+    OUT rows bigint, OUT without_distance bigint, OUT lists integer, OUT empty_lists integer, OUT largest_list bigint,
+    OUT imbalance double precision, OUT rows_at_build bigint, OUT drift double precision,
+    OUT pages bigint, OUT empty_pages bigint, OUT advice text
+) LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'spotai_ann_stats';
+COMMENT ON FUNCTION spotai.index_stats(regclass) IS
+'what a spotai_ann index looks like: rows, those without a distance (NULL, zeros under cosine), lists; imbalance 1 when all lists are as long, drift 1 when rows are as near to their centroids as when it was built; advice, or null';
+
+CREATE FUNCTION _spotai.index_problems(index regclass) RETURNS text[]
+LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'spotai_ann_problems';
+COMMENT ON FUNCTION _spotai.index_problems(regclass) IS
+'pages, rows and codes of a spotai_ann index that are not as they should be; nobody writes to the table meanwhile';
+
+-- Exactly, and by the index: rows no farther than the tenth of the truth count.
+CREATE FUNCTION _spotai.index_recall(index regclass, queries integer) RETURNS double precision
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_indexscan = on SET enable_seqscan = on AS $$
+DECLARE
+    i record;
+    query record;
+    nearest text;
+    truth double precision[];
+    found double precision[];
+    good bigint := 0;
+    wanted bigint := 0;
+BEGIN
+    SELECT x.indrelid::regclass AS tab, pg_get_indexdef(x.indexrelid, 1, false) AS value, o.oprname AS operator,
+           coalesce(' AND (' || pg_get_expr(x.indpred, x.indrelid) || ')', '') AS condition
+    INTO i
+    FROM pg_index x
+    JOIN pg_opclass c ON c.oid = x.indclass[0]
+    JOIN pg_amop a ON a.amopfamily = c.opcfamily
+    JOIN pg_operator o ON o.oid = a.amopopr
+    WHERE x.indexrelid = index_recall.index;
+    nearest := format('SELECT array_agg(d) FROM (SELECT (%1$s) OPERATOR(spotai.%2$s) $1 AS d FROM %3$s WHERE true%4$s
+                       ORDER BY (%1$s) OPERATOR(spotai.%2$s) $1 LIMIT 10) x', i.value, i.operator, i.tab, i.condition);
+    FOR query IN EXECUTE format('SELECT (%1$s) AS v FROM %2$s WHERE (%1$s) IS NOT NULL%3$s ORDER BY random() LIMIT $1',
+                                i.value, i.tab, i.condition) USING queries LOOP
+        SET LOCAL enable_indexscan = off;
+        EXECUTE nearest INTO truth USING query.v;
+        SET LOCAL enable_indexscan = on;
+        SET LOCAL enable_seqscan = off;
+        EXECUTE nearest INTO found USING query.v;
+        SET LOCAL enable_seqscan = on;
+        wanted := wanted + cardinality(truth);
+        good := good + (SELECT count(*) FROM unnest(found) d
+                        WHERE d <= truth[cardinality(truth)] + 1e-6 * abs(truth[cardinality(truth)]));
+    END LOOP;
+    RETURN good / nullif(wanted, 0)::double precision;
+END
+$$;
+COMMENT ON FUNCTION _spotai.index_recall(regclass, integer) IS
+'share of the ten nearest that the index finds, for so many rows of the table as queries';
+
+CREATE FUNCTION spotai.index_check(
+    index regclass, queries integer DEFAULT 20, OUT ok boolean, OUT recall double precision, OUT problems text[]
+) LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF queries IS NULL OR queries NOT BETWEEN 0 AND 10000 THEN
+        RAISE EXCEPTION 'queries must be from 0 to 10000' USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    problems := _spotai.index_problems(index);
+    ok := cardinality(problems) = 0;
+    IF ok AND queries > 0 THEN
+        recall := _spotai.index_recall(index, queries);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION spotai.index_check(regclass, integer) IS
+'whether a spotai_ann index holds each row of its table once, with its code, in sound lists; and recall@10 for a sample of rows as queries, null without rows; nobody writes to the table meanwhile';

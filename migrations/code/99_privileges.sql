@@ -26,7 +26,8 @@ BEGIN
                               'audit_verify_consistency', 'has_consent', 'consent_give', 'consent_withdraw',
                               'subject_export', 'embedding', 'to_array', 'l2_distance', 'inner_product',
                               'negative_inner_product', 'cosine_distance', 'cosine_similarity', 'embedding_eq',
-                              'embedding_ne', 'dims', 'l2_norm', 'normalize', 'subvector', 'sum', 'avg']),
+                              'embedding_ne', 'dims', 'l2_norm', 'normalize', 'subvector', 'sum', 'avg',
+                              'vector_counters', 'index_stats']),
             -- policies call these in the name of whoever reads or writes
             (everybody, ARRAY['_spotai.permitted', '_spotai.job_permitted']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
@@ -45,6 +46,7 @@ BEGIN
                                    'model_export', 'model_content', 'model_activate', 'model_drop', 'secret_put',
                                    'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys', 'register_personal_data',
                                    'unregister_personal_data']),
+            ('spotai_admin', ARRAY['index_check', '_spotai.index_problems', '_spotai.index_recall']),
             ('spotai_secret_reader', ARRAY['secret_get'])
         ) g (grantees, names)
         JOIN pg_catalog.pg_proc p ON CASE p.pronamespace WHEN 'spotai'::regnamespace THEN p.proname::text

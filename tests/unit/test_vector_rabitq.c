@@ -111,7 +111,7 @@ check_sums(size_t words)
 		COUNT = 5
 	};
 	uint64_t *codes = malloc(COUNT * words * 8), *planes = malloc(SP_RABITQ_PLANES * words * 8);
-	uint32_t fast[COUNT], plain[COUNT];
+	int32_t fast[COUNT], plain[COUNT];
 
 	for (size_t i = 0; i < COUNT * words; i++)
 		codes[i] = random_word();
@@ -121,12 +121,12 @@ check_sums(size_t words)
 	sp_rabitq_sum_plain(codes, COUNT, words, planes, plain);
 	for (size_t i = 0; i < COUNT; i++)
 	{
-		uint32_t sum = 0;
+		int32_t sum = 0;
 
 		for (size_t k = 0; k < SP_RABITQ_PLANES; k++)
 			for (size_t b = 0; b < 64 * words; b++)
-				sum += (uint32_t) (codes[i * words + b / 64] >> b % 64 &
-				                   planes[k * words + b / 64] >> b % 64 & 1)
+				sum += (int32_t) (codes[i * words + b / 64] >> b % 64 &
+				                  planes[k * words + b / 64] >> b % 64 & 1)
 				       << k;
 		CHECK(fast[i] == sum && plain[i] == sum);
 	}
@@ -263,6 +263,7 @@ check_refusals(void)
 	CHECK(sp_rotation_new(&check_env, 0, 1, &r) == SP_ERR_BAD_ARG && r == NULL);
 	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 1, 100, &q) == SP_ERR_BAD_ARG);
 	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 1, 0, &q) == SP_ERR_BAD_ARG);
+	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 3, 64, &q) == SP_ERR_BAD_ARG);
 	CHECK(sp_rabitq_query_new(&check_env, SP_METRIC_L2_SQUARED, 0, 64, &q) == SP_ERR_BAD_ARG);
 	for (check_allocs_left = 0; check_allocs_left < 2;)
 	{

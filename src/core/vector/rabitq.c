@@ -1,10 +1,12 @@
 /*
  * src/core/vector/rabitq.c
- *	  Codes of one bit a dimension, and estimates from them.
+ *	  Queries, and estimates from codes.
  *
- * With r = o - c, y = q - c and the signs s of r, <r, y> is estimated by
- * |r|^2 <s, y> / <s, r>.  Of y only four bits a dimension are used, so that
- * <s, y> is a count of bits (the paper's section 3.3).
+ * With r = o - c, y = q - c and the code x of r (rabitq_code.c), <r, y> is estimated
+ * by |r|^2 <x, y> / <r, x>.  Beside codes of one bit only four bits a dimension of y
+ * are used, so that <x, y> is a count of bits (the paper's section 3.3); their
+ * error is a fiftieth of the code's.  Beside codes of more, eight bits are used, so
+ * that it is a sum of products of bytes.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -15,88 +17,30 @@
 
 #include "core/sp_simd.h"
 #include "core/vector/rabitq_bits.h"
+#include "core/vector/rabitq_fields.h"
 
-/* Standard deviations that the bound allows; the paper's choice. */
-#define EPSILON_0 1.9
-
-/* Values of a query's residual: 0 .. LEVELS. */
+/* Values of a query's residual beside codes of one bit: 0 .. LEVELS. */
 #define LEVELS ((1 << SP_RABITQ_PLANES) - 1)
 
+/* So that a sum of products, 255 times 127 each, fits in 32 bits. */
 #define MOST_PADDED (1 << 16)
 
 struct SpRabitqQuery
 {
 	const SpEnv *env;
 	SpVectorMetric metric;
-	size_t padded, words;
-	SpRabitqSum sum_bits;
-	float *residual;  /* [padded] of the query beside the centroid */
-	uint64_t *planes; /* [SP_RABITQ_PLANES][words] of its values */
-	float low, step;  /* a value v stands for low + step v */
-	float sum;        /* of the residual */
-	float length;     /* of the residual */
-	float constant;   /* what belongs to every estimate beside this centroid */
+	int bits;
+	size_t padded, words; /* of a code */
+	SpRabitqSum sum_code;
+	float *residual; /* [padded] of the query beside the centroid */
+	/* its values: beside one bit planes, uint64_t [SP_RABITQ_PLANES][words], beside
+	 * more fields, int8_t [8 / bits][SP_RABITQ_STRIDE(words)] */
+	void *values;
+	float low, step; /* a value v stands for low + step v */
+	float sum;       /* of the residual, times 2^bits - 1 */
+	float length;    /* of the residual */
+	float constant;  /* what belongs to every estimate beside this centroid */
 };
-
-/* --- codes ---------------------------------------------------------------------- */
-
-typedef struct Residual
-{
-	double squares, sizes; /* sums of r^2 and of |r| */
-	double product;        /* <r, c> */
-} Residual;
-
-static Residual
-sign_bits(const float *vector, const float *centroid, size_t padded, uint64_t *code)
-{
-	Residual sums = {0, 0, 0};
-
-	for (size_t w = 0; w < padded / 64; w++)
-	{
-		uint64_t bits = 0;
-
-		for (size_t i = 0; i < 64; i++)
-		{
-			float c = centroid[w * 64 + i], r = vector[w * 64 + i] - c;
-
-			sums.squares += (double) r * r;
-			sums.sizes += fabsf(r);
-			sums.product += (double) r * c;
-			bits |= (uint64_t) (r > 0) << i;
-		}
-		code[w] = bits;
-	}
-	return sums;
-}
-
-/* |r|^2 / <s, r>, with the signs' own length left out of both. */
-void
-sp_rabitq_encode(SpVectorMetric metric, int bits, const float *vector, const float *centroid,
-                 size_t padded, uint64_t *code, SpRabitqFactors *factors)
-{
-	Residual r = sign_bits(vector, centroid, padded, code);
-	double ratio = r.sizes > 0 ? r.squares / r.sizes : 0;
-	/* of the unit vectors along the residual and its signs */
-	double cosine = r.squares > 0 ? r.sizes / sqrt(r.squares * (double) padded) : 1;
-	double spread = sqrt(r.squares * fmax(0, 1 / (cosine * cosine) - 1) / (double) (padded - 1));
-
-	(void) bits;
-	memset(factors, 0, sizeof(*factors));
-	for (size_t w = 0; w < padded / 64; w++)
-		factors->ones += (uint32_t) __builtin_popcountll(code[w]);
-	if (metric == SP_METRIC_L2_SQUARED)
-	{
-		factors->base = (float) r.squares;
-		factors->scale = (float) (-2 * ratio);
-		factors->error = (float) (2 * EPSILON_0 * spread);
-	}
-	else
-	{
-		factors->base = (float) -r.product;
-		factors->scale = (float) -ratio;
-		factors->error = (float) (EPSILON_0 * spread);
-	}
-}
 
 /* --- queries -------------------------------------------------------------------- */
 
@@ -107,7 +51,8 @@ sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, int bits, size_t pa
 	SpRabitqQuery *q;
 
 	*out = NULL;
-	if (bits != 1 || padded == 0 || padded % 64 != 0 || padded > MOST_PADDED)
+	if ((bits != 1 && bits != 2 && bits != 4 && bits != 8) || padded == 0 || padded % 64 != 0 ||
+	    padded > MOST_PADDED)
 		return SP_ERR_BAD_ARG;
 	q = sp_calloc(env, 1, sizeof(*q));
 	if (q == NULL)
@@ -115,11 +60,15 @@ sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, int bits, size_t pa
 	q->env = env;
 	q->metric = metric;
 	q->padded = padded;
-	q->words = padded / 64;
-	q->sum_bits = sp_rabitq_sum();
+	q->bits = bits;
+	q->words = SP_RABITQ_WORDS(padded, bits);
+	q->sum_code = bits == 1 ? sp_rabitq_sum() : sp_rabitq_field_sum(bits, SP_RABITQ_FORMS);
 	q->residual = sp_alloc(env, padded, sizeof(float));
-	q->planes = sp_alloc(env, SP_RABITQ_PLANES * q->words, sizeof(uint64_t));
-	if (q->residual == NULL || q->planes == NULL)
+	if (bits == 1)
+		q->values = sp_alloc(env, SP_RABITQ_PLANES * q->words, sizeof(uint64_t));
+	else
+		q->values = sp_calloc(env, (size_t) (8 / bits), SP_RABITQ_STRIDE(q->words));
+	if (q->residual == NULL || q->values == NULL)
 	{
 		sp_rabitq_query_free(q);
 		return SP_ERR_NO_MEMORY;
@@ -134,7 +83,7 @@ sp_rabitq_query_free(SpRabitqQuery *q)
 	if (q == NULL)
 		return;
 	sp_free(q->env, q->residual);
-	sp_free(q->env, q->planes);
+	sp_free(q->env, q->values);
 	sp_free(q->env, q);
 }
 
@@ -179,11 +128,54 @@ cut_planes(const float *restrict residual, size_t words, float low, float by,
 		{
 			uint64_t bits = 0;
 
-			for (size_t i = 0; i < 64; i++)
-				bits |= (uint64_t) (values[i] >> k & 1) << i;
+			for (size_t i = 0; i < 64; i += 8)
+				bits |= sp_rabitq_gather(values + i, k) << i;
 			planes[k * words + w] = bits;
 		}
 	}
+}
+
+/* The nearest of -SP_RABITQ_REACH .. SP_RABITQ_REACH; their sum. */
+SP_CLONES static int32_t
+cut_bytes(const float *restrict residual, size_t n, float by, int8_t *restrict values)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		/* what is cut off is above zero, so that it is always rounded down */
+		int32_t value = (int32_t) (residual[i] * by + (SP_RABITQ_REACH + 0.5f)) - SP_RABITQ_REACH;
+
+		values[i] = (int8_t) value;
+		sum += value;
+	}
+	return sum;
+}
+
+static void
+aim_planes(SpRabitqQuery *q, float low, float high, double sum)
+{
+	q->low = low;
+	q->step = (high - low) / LEVELS;
+	q->sum = (float) sum;
+	cut_planes(q->residual, q->words, low, q->step > 0 ? 1.0f / q->step : 0.0f, q->values);
+}
+
+static void
+aim_fields(SpRabitqQuery *q, float low, float high)
+{
+	size_t bytes = q->words * 8;
+	float by;
+	int32_t sum = 0;
+
+	q->low = 0;
+	q->step = fmaxf(-low, high) / SP_RABITQ_REACH;
+	by = q->step > 0 ? 1.0f / q->step : 0.0f;
+	for (size_t f = 0; f < 8 / (size_t) q->bits; f++)
+		sum += cut_bytes(q->residual + f * bytes, bytes, by,
+		                 (int8_t *) q->values + f * SP_RABITQ_STRIDE(q->words));
+	/* of the rounded values, so that their errors weigh by x alone and not by its offset */
+	q->sum = (float) ((1 << q->bits) - 1) * q->step * (float) sum;
 }
 
 void
@@ -191,37 +183,37 @@ sp_rabitq_query_aim(SpRabitqQuery *q, const float *vector, const float *centroid
 {
 	Lanes lanes;
 	double sum = 0, squares = 0, product = 0;
-	float high;
+	float low = INFINITY, high = -INFINITY;
 
 	memset(&lanes, 0, sizeof(lanes));
 	for (size_t i = 0; i < LANES; i++)
 	{
-		lanes.low[i] = INFINITY;
-		lanes.high[i] = -INFINITY;
+		lanes.low[i] = low;
+		lanes.high[i] = high;
 	}
 	subtract(q->residual, vector, centroid, q->padded, &lanes);
-	q->low = high = q->residual[0];
 	for (size_t i = 0; i < LANES; i++)
 	{
-		q->low = fminf(q->low, lanes.low[i]);
+		low = fminf(low, lanes.low[i]);
 		high = fmaxf(high, lanes.high[i]);
 		sum += lanes.sum[i];
 		squares += lanes.squares[i];
 		product += lanes.product[i];
 	}
-	q->step = (high - q->low) / LEVELS;
-	q->sum = (float) sum;
 	q->length = (float) sqrt(squares);
 	q->constant = (float) (q->metric == SP_METRIC_L2_SQUARED ? squares : -product);
-	cut_planes(q->residual, q->words, q->low, q->step > 0 ? 1.0f / q->step : 0.0f, q->planes);
+	if (q->bits == 1)
+		aim_planes(q, low, high, sum);
+	else
+		aim_fields(q, low, high);
 }
 
 /* Codes whose sums are counted before the arithmetic on them, which then runs in lanes. */
 #define BATCH 64
 
-/* <s, y> = 2 (sum of y where the bit is set) - (sum of y) */
+/* <x, y> = 2 (sum of v y) - (2^bits - 1) (sum of y), of one bit v being 0 or 1 */
 SP_CLONES static void
-finish(const SpRabitqFactors *restrict factors, const uint32_t *restrict sums, size_t count,
+finish(const SpRabitqFactors *restrict factors, const int32_t *restrict sums, size_t count,
        const SpRabitqQuery *q, float *restrict estimates, float *restrict margins)
 {
 	float low = q->low, step = q->step, sum = q->sum, constant = q->constant, length = q->length;
@@ -239,13 +231,13 @@ void
 sp_rabitq_estimate(const SpRabitqQuery *q, const uint64_t *codes, const SpRabitqFactors *factors,
                    size_t count, float *estimates, float *margins)
 {
-	uint32_t sums[BATCH];
+	int32_t sums[BATCH];
 
 	for (size_t from = 0; from < count; from += BATCH)
 	{
 		size_t n = count - from < BATCH ? count - from : BATCH;
 
-		q->sum_bits(codes + from * q->words, n, q->words, q->planes, sums);
+		q->sum_code(codes + from * q->words, n, q->words, q->values, sums);
 		finish(factors + from, sums, n, q, estimates + from, margins + from);
 	}
 }

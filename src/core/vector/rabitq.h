@@ -39,14 +39,15 @@ typedef struct SpRabitqFactors
 	uint32_t ones; /* the sum of the code's values: of one bit, those that are set */
 } SpRabitqFactors;
 
-/* code[words] and factors of vector[padded] beside centroid[padded]; bits is 1. */
+/* code[words] and factors of vector[padded] beside centroid[padded]; bits as a query has. */
 void sp_rabitq_encode(SpVectorMetric metric, int bits, const float *vector, const float *centroid,
                       size_t padded, uint64_t *code, SpRabitqFactors *factors);
 
 /* A query beside one centroid after the other. */
 typedef struct SpRabitqQuery SpRabitqQuery;
 
-/* SP_ERR_BAD_ARG unless bits is 1 and padded a multiple of 64 up to 2^16, SP_ERR_NO_MEMORY. */
+/* SP_ERR_BAD_ARG unless bits is 1, 2, 4 or 8 and padded a multiple of 64 up to 2^16,
+ * SP_ERR_NO_MEMORY. */
 SpStatus sp_rabitq_query_new(const SpEnv *env, SpVectorMetric metric, int bits, size_t padded,
                              SpRabitqQuery **out);
 void sp_rabitq_query_free(SpRabitqQuery *q);
@@ -56,7 +57,9 @@ void sp_rabitq_query_aim(SpRabitqQuery *q, const float *vector, const float *cen
 
 /*
  * Of count codes, [count][words] side by side: the estimated measure, and how
- * far it may be off (exceeded by about 6 % of codes, e0 = 1.9, on either side together).
+ * far it may be off (exceeded by about 6 % of codes, e0 = 1.9, on either side together),
+ * beside the rounding of floats as long as the vectors: with eight bits a dimension
+ * that may be more, where residuals are a hundredth of their vectors.
  */
 void sp_rabitq_estimate(const SpRabitqQuery *q, const uint64_t *codes,
                         const SpRabitqFactors *factors, size_t count, float *estimates,

@@ -15,9 +15,11 @@
 #endif
 
 SP_CLONES void
-sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const uint64_t *planes,
-                    uint32_t *sums)
+sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const void *query,
+                    int32_t *sums)
 {
+	const uint64_t *planes = query;
+
 	for (size_t i = 0; i < count; i++)
 	{
 		const uint64_t *code = codes + i * words;
@@ -30,7 +32,7 @@ sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const uin
 			s2 += (uint64_t) __builtin_popcountll(code[w] & planes[2 * words + w]);
 			s3 += (uint64_t) __builtin_popcountll(code[w] & planes[3 * words + w]);
 		}
-		sums[i] = (uint32_t) (s0 + 2 * s1 + 4 * s2 + 8 * s3);
+		sums[i] = (int32_t) (s0 + 2 * s1 + 4 * s2 + 8 * s3);
 	}
 }
 
@@ -42,9 +44,10 @@ sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const uin
 #define SHARED(bits, plane) _mm512_popcnt_epi64(_mm512_and_si512(bits, plane))
 
 __attribute__((target("avx512f,avx512vpopcntdq"))) static void
-sum_vpopcnt(const uint64_t *codes, size_t count, size_t words, const uint64_t *planes,
-            uint32_t *sums)
+sum_vpopcnt(const uint64_t *codes, size_t count, size_t words, const void *query, int32_t *sums)
 {
+	const uint64_t *planes = query;
+
 	for (size_t i = 0; i < count; i++)
 	{
 		const uint64_t *code = codes + i * words;
@@ -67,7 +70,7 @@ sum_vpopcnt(const uint64_t *codes, size_t count, size_t words, const uint64_t *p
 		s0 = _mm512_add_epi64(s0, _mm512_slli_epi64(s1, 1));
 		s2 = _mm512_add_epi64(s2, _mm512_slli_epi64(s3, 1));
 		s0 = _mm512_add_epi64(s0, _mm512_slli_epi64(s2, 2));
-		sums[i] = (uint32_t) _mm512_reduce_add_epi64(s0);
+		sums[i] = (int32_t) _mm512_reduce_add_epi64(s0);
 	}
 }
 

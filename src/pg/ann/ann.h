@@ -147,6 +147,8 @@ typedef struct SpAnnIndex
 /* meta.c: kept in the relation's cache, so until the next call that may take a lock on a relation
  * or evaluate an expression; copy what must last, ask again for heads and centroids. */
 extern SpAnnIndex *sp_ann_open(Relation index);
+/* One that stays what it is, in the current memory context. */
+extern SpAnnIndex *sp_ann_copy(Relation index);
 extern void sp_ann_fill(SpAnnIndex *ann, const SpAnnMeta *meta);
 extern void sp_ann_write_meta(Relation index, ForkNumber fork, const SpAnnMeta *meta,
                               const BlockNumber *heads, const uint16 *centroids);

@@ -113,7 +113,7 @@ sp_ann_fill(SpAnnIndex *ann, const SpAnnMeta *meta)
 
 /* One piece of memory, as a relation's cache wants it. */
 static SpAnnIndex *
-load(Relation index)
+load(Relation index, MemoryContext context)
 {
 	SpAnnMeta meta;
 	Size size, heads;
@@ -123,7 +123,7 @@ load(Relation index)
 	read_meta(index, &meta);
 	heads = heads_size(&meta);
 	size = sizeof(SpAnnIndex) + heads + SP_ALIGN + centroids_size(&meta);
-	memory = MemoryContextAllocHuge(index->rd_indexcxt, size);
+	memory = MemoryContextAllocHuge(context, size);
 	ann = (SpAnnIndex *) memory;
 	sp_ann_fill(ann, &meta);
 	ann->heads = (BlockNumber *) (memory + sizeof(SpAnnIndex));
@@ -146,8 +146,14 @@ SpAnnIndex *
 sp_ann_open(Relation index)
 {
 	if (index->rd_amcache == NULL)
-		index->rd_amcache = load(index);
+		index->rd_amcache = load(index, index->rd_indexcxt);
 	return index->rd_amcache;
+}
+
+SpAnnIndex *
+sp_ann_copy(Relation index)
+{
+	return load(index, CurrentMemoryContext);
 }
 
 /* --- centroids --------------------------------------------------------------------- */
