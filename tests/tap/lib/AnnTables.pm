@@ -101,7 +101,7 @@ sub trouble
 	for my $index (@indexes)
 	{
 		my $operator = $index eq 'by_l2' ? '<->' : '<=>';
-		my ($rc, $out, $err) = $node->psql('postgres', "SELECT * FROM spotai.index_check('$index')");
+		my ($rc, $out, $err) = $node->psql('postgres', "SELECT * FROM spotai.index_check('$index', 0)");
 
 		push @found, "index_check('$index'): $out $err" if $rc != 0 || $out =~ /\|f\b|^f\b/;
 		# each row once, and all of them
