@@ -303,6 +303,17 @@ SELECT count(*), count(DISTINCT id), bool_and(id IS NOT NULL) FROM (SELECT id FR
 SELECT k, count(*), count(DISTINCT id) FROM (VALUES (1), (10), (100), (1000), (3999), (5000)) l(k), LATERAL (SELECT id FROM many ORDER BY v <=> vec(k, 16) LIMIT k) s GROUP BY k ORDER BY k;
 SELECT count(*) FROM (SELECT id FROM many WHERE id % 400 = 7 ORDER BY v <=> vec(77, 16) LIMIT 10) s;
 SELECT count(*) FROM (SELECT id FROM many WHERE id % 4000 = 7 ORDER BY v <=> vec(77, 16) LIMIT 10) s;
+-- a fixed number of lists before the first row
+CREATE FUNCTION lists_of(probes integer) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    before bigint := (SELECT lists FROM vector_counters());
+BEGIN
+    PERFORM set_config('spotai.vector_probes', probes::text, true);
+    PERFORM id FROM many ORDER BY v <=> vec(77, 16) LIMIT 1;
+    RETURN (SELECT lists FROM vector_counters()) - before;
+END
+$$;
+SELECT n, lists_of(n) FROM (VALUES (1), (7), (60), (1000)) x(n);
 SET spotai.vector_probes = 1;
 SELECT count(*) FROM (SELECT id FROM many WHERE id % 400 = 7 ORDER BY v <=> vec(77, 16) LIMIT 10) s;
 -- but where a limit is set, which is said
@@ -312,6 +323,15 @@ RESET spotai.vector_max_scan;
 RESET spotai.vector_probes;
 RESET enable_seqscan;
 RESET enable_sort;
+
+-- all of them are sound
+SELECT indexrelid::regclass AS index, (index_check(indexrelid, 0)).* FROM pg_index JOIN pg_opclass c ON c.oid = indclass[0] JOIN pg_am a ON a.oid = c.opcmethod
+WHERE a.amname = 'spotai_ann' AND indrelid NOT IN (SELECT partrelid FROM pg_partitioned_table) ORDER BY indexrelid::regclass::text COLLATE "C";
+SELECT (index_check('many_v', 20)).recall > 0.8 AS finds;
+SELECT index, rows, without_distance, lists > 0 AS lists, advice FROM (VALUES ('plain_l2'), ('later_l2'), ('later_cosine'), ('many_v')) x(index), index_stats(index);
+DELETE FROM later;
+VACUUM later;
+SELECT rows, without_distance, (index_check('later_cosine')).* FROM index_stats('later_cosine');
 
 -- what is refused, and as what
 SELECT refused(s) FROM (VALUES
@@ -324,7 +344,8 @@ SELECT refused(s) FROM (VALUES
     ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops) WITH (bits = 3)'), ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops) WITH (rerank = ''nothing'')'),
     ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops) WITH (fillfactor = 50)'), ('ALTER TABLE later CLUSTER ON later_l2'),
     ('ALTER TABLE later ADD EXCLUDE USING spotai_ann (v WITH =)'), ('SET spotai.vector_probes = -1'), ('SET spotai.vector_recall = 1.5'), ('SET spotai.vector_max_scan = -1'),
-    ('SELECT * FROM index_stats(''later'')'), ('SELECT * FROM index_check(''pg_class_oid_index'')'), ('SELECT * FROM index_check(NULL)')) x(s);
+    ('SELECT * FROM index_stats(''later'')'), ('SELECT * FROM index_stats(''pg_class_oid_index'')'), ('SELECT * FROM index_check(''later'')'),
+    ('SELECT * FROM index_check(''pg_class_oid_index'')'), ('SELECT * FROM index_check(''later_l2'', -1)')) x(s);
 -- what an index is not asked
 EXPLAIN (COSTS off) SELECT id FROM later WHERE v = vec(1);
 SET enable_seqscan = off;
