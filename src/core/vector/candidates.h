@@ -17,13 +17,13 @@
 typedef struct SpCandidates
 {
 	const SpEnv *env;
-	size_t size; /* of a record, in bytes */
-	float *keys; /* [count] */
+	size_t size;   /* of a record, in bytes */
+	float *keys;   /* [count] */
 	char *records; /* [count][size] */
 	size_t count, room;
-	float bound;   /* keys up to it have been queued; -INFINITY at first */
-	size_t queued; /* so far */
-	SpQueue queue; /* place: which one */
+	float bound;    /* keys up to it have been queued; -INFINITY at first */
+	size_t queued;  /* so far */
+	SpQueue queue;  /* place: which one */
 	float *scratch; /* [room] */
 } SpCandidates;
 

@@ -85,8 +85,7 @@ measure_query(Work *w, size_t at, const SpHorizon *h)
 		{
 			SpQueueItem row = sp_queue_pop(&w->near);
 
-			list[found++] =
-				measure(d, q, d->centroids + d->list_of[row.id] * d->dims, length);
+			list[found++] = measure(d, q, d->centroids + d->list_of[row.id] * d->dims, length);
 			last = row.key;
 		}
 		for (size_t i = 0; i < rank; i++)

@@ -36,8 +36,8 @@
 
 typedef struct SpHorizon
 {
-	float depth; /* of rank 1 in the whole table */
-	float least; /* D1 counts as no less */
+	float depth;   /* of rank 1 in the whole table */
+	float least;   /* D1 counts as no less */
 	int32_t ranks; /* 0: nothing is known */
 	float reaches[SP_HORIZON_RANKS][SP_HORIZON_RECALLS];
 } SpHorizon;
