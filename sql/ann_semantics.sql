@@ -318,7 +318,10 @@ SET spotai.vector_probes = 1;
 SELECT count(*) FROM (SELECT id FROM many WHERE id % 400 = 7 ORDER BY v <=> vec(77, 16) LIMIT 10) s;
 -- but where a limit is set, which is said
 SET spotai.vector_max_scan = 200;
+SET client_min_messages = warning; -- the number in its words is not the same everywhere
 SELECT count(*) BETWEEN 1 AND 3999 AS some FROM (SELECT id FROM many ORDER BY v <=> vec(1, 16)) s;
+RESET client_min_messages;
+SELECT stopped FROM vector_counters();
 RESET spotai.vector_max_scan;
 RESET spotai.vector_probes;
 RESET enable_seqscan;
@@ -329,6 +332,14 @@ SELECT indexrelid::regclass AS index, (index_check(indexrelid, 0)).* FROM pg_ind
 WHERE a.amname = 'spotai_ann' AND indrelid NOT IN (SELECT partrelid FROM pg_partitioned_table) ORDER BY indexrelid::regclass::text COLLATE "C";
 SELECT (index_check('many_v', 20)).recall > 0.8 AS finds;
 SELECT index, rows, without_distance, lists > 0 AS lists, advice FROM (VALUES ('plain_l2'), ('later_l2'), ('later_cosine'), ('many_v')) x(index), index_stats(index);
+CREATE TABLE grown (id integer, v embedding(16));
+CREATE INDEX grown_v ON grown USING spotai_ann (v embedding_l2_ops);
+SELECT advice AS empty FROM index_stats('grown_v');
+INSERT INTO grown SELECT * FROM many;
+SELECT agree('grown', vec(1, 16)::text) AS grown;
+SELECT rows, lists, rows_at_build, advice IS NOT NULL AS advised FROM index_stats('grown_v');
+REINDEX INDEX grown_v;
+SELECT rows, lists > 1 AS lists, rows_at_build, advice FROM index_stats('grown_v');
 DELETE FROM later;
 VACUUM later;
 SELECT rows, without_distance, (index_check('later_cosine')).* FROM index_stats('later_cosine');
@@ -353,5 +364,5 @@ EXPLAIN (COSTS off) SELECT id FROM later ORDER BY v <-> '[1,2,3,4]' DESC LIMIT 1
 EXPLAIN (COSTS off) SELECT id FROM labelled WHERE market = 3;
 EXPLAIN (COSTS off) SELECT count(*) FROM later;
 RESET enable_seqscan;
-DROP TABLE plain, later, parted, unlogged, temporary_, mixed, labelled, asked, many;
+DROP TABLE plain, later, parted, unlogged, temporary_, mixed, labelled, asked, many, grown;
 \i :end
