@@ -85,7 +85,7 @@ help:
 	@echo 'make lint        the house rules; tests/lint/README.md says why'
 	@echo 'make docs        reference pages from the catalog'
 	@echo 'make bench       measurements, written to docs/benchmarks.md'
-	@echo 'make battery     a million audited rows by 16 clients, kill -9 on the way; of what is installed'
+	@echo 'make battery     a million audited rows, 500 times kill -9 under indexes, and the like; of what is installed'
 	@echo 'make fuzz        the fuzzers, FUZZ_SECONDS=600'
 	@echo 'make matrix      build and regression on PostgreSQL 17 in a Debian 13 root'
 	@echo 'make bare        make dev and make test in an empty Debian 12 root'

@@ -4,9 +4,8 @@
  *
  * 784 dimensions, 1,000 vectors around a centroid in random directions, queries
  * likewise: the hardest case, as nothing is nearer than anything else.  One core,
- * processor time, the median of 15 rounds.  "anywhere" is the form that needs no
- * particular instruction (but has clones).  The error is that of the inner product
- * of the residuals, beside the product of their lengths; "outside" are estimates
+ * processor time, the median of 15 rounds.  The error is that of the inner product of the residuals,
+ * root mean square, beside the product of their lengths; "outside" are estimates
  * farther off than their margins, of which 5.7 % are expected.
  *
  * SPDX-License-Identifier: PostgreSQL
@@ -18,7 +17,6 @@
 
 #include "clock.h"
 #include "core/vector/rabitq.h"
-#include "core/vector/rabitq_bits.h"
 #include "core/vector/rotation.h"
 #include "host.h"
 

@@ -409,6 +409,24 @@ check_scale(int bits, float scale)
 	sp_free(&check_env, y);
 }
 
+/* A residual that no float can hold has codes all the same, and the search for them an end. */
+static void
+check_overflow(int bits)
+{
+	float c[64], o[64];
+	uint64_t code[8];
+	SpRabitqFactors f;
+
+	for (size_t i = 0; i < 64; i++)
+	{
+		c[i] = -3e38f;
+		o[i] = i % 2 == 0 ? 3e38f : -3e38f;
+	}
+	sp_rabitq_encode(SP_METRIC_L2_SQUARED, bits, o, c, 64, code, &f);
+	for (size_t i = 0; i < 64; i++)
+		CHECK((2 * value_of(code, bits, 64, i) > (1 << bits) - 1) == (i % 2 == 0));
+}
+
 static void
 check_refusals(void)
 {
@@ -465,6 +483,8 @@ main(void)
 	for (int bits = 1; bits <= 8; bits *= 2)
 		for (float scale = 1e-45f; scale < 1e17f; scale *= 100)
 			check_scale(bits, scale);
+	for (int bits = 1; bits <= 8; bits *= 2)
+		check_overflow(bits);
 	check_refusals();
 	return check_report();
 }

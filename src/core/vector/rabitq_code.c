@@ -102,7 +102,7 @@ cut_signs(const float *restrict vector, const float *restrict centroid, size_t p
 
 /* --- more bits -------------------------------------------------------------------- */
 
-/* How a step suits a residual: what is largest of the cosine is the square of product over squares. */
+/* How a step suits a residual: the better, the larger product^2 / squares, the cosine's share. */
 typedef struct Fit
 {
 	double product; /* <r, x> */
@@ -115,8 +115,8 @@ typedef struct FitLanes
 	uint32_t squares[LANES];
 } FitLanes;
 
-/* Whole steps in a size, top at most; by is 1 / step. */
-#define STEPS(size, by, top) ((int32_t) ((size) * (by)) < (top) ? (int32_t) ((size) * (by)) : (top))
+/* Whole steps in a size, top at most, of what is no number too; by is 1 / step. */
+#define STEPS(size, by, top) ((size) * (by) < (float) (top) ? (int32_t) ((size) * (by)) : (top))
 
 SP_CLONES static void
 add_fit(const float *restrict vector, const float *restrict centroid, size_t padded, float by,
@@ -149,8 +149,10 @@ try_step(int bits, const float *vector, const float *centroid, size_t padded, fl
 	return fit;
 }
 
-/* The best step for values from a normal distribution, of its deviation 1 (Max 1960, table II; of
- * 8 bits by the same means). */
+/*
+ * The best step for values from a normal distribution of deviation 1 (Max 1960,
+ * table II; of eight bits by the same condition).
+ */
 static double
 normal_step(int bits)
 {
@@ -182,7 +184,9 @@ improve(Search *s, double step)
 {
 	Fit fit = try_step(s->bits, s->vector, s->centroid, s->padded, inverse(step));
 
-	if (fit.product * fit.product * s->fit.squares <= s->fit.product * s->fit.product * fit.squares)
+	/* what is no number is no better, so that a search ends */
+	if (!(fit.product * fit.product * s->fit.squares >
+	      s->fit.product * s->fit.product * fit.squares))
 		return false;
 	s->step = step;
 	s->fit = fit;
@@ -191,8 +195,9 @@ improve(Search *s, double step)
 
 /*
  * Uphill from what would suit a normal distribution or reach the largest, in seven
- * tries or eight, more if the residual is all in a few dimensions.  What is found is within 1 % of
- * what trying every step would find (0.1 % from 832 dimensions).
+ * tries or eight, a dozen if most of the residual is in a few dimensions.  What
+ * lies across is 0.1 % more than if every step were tried, of eight bits 1 % (6 %
+ * in 64 dimensions, where one step after the other is nearly as good).
  */
 static void
 search_step(Search *s, const Residual *r)

@@ -328,7 +328,6 @@ extern void sp_ann_end_scan(IndexScanDesc scan);
 extern int sp_ann_probes;
 extern double sp_ann_recall;
 extern int sp_ann_max_scan;
-extern double sp_ann_margin;
 
 /* Of this session. */
 typedef struct SpAnnCounters

@@ -33,8 +33,6 @@
 #include "pg/seam.h"
 #include "pg/threads.h"
 
-
-
 /* Rows of a task: those of a product of matrices. */
 #define TASK 256
 /* Rows of a batch. */
@@ -206,8 +204,8 @@ add_row(Build *b, Datum *values, bool *isnull, ItemPointer tid)
 	memset(side, 0, b->ann.side_size);
 	side->tid = *tid;
 	if (!isnull[0])
-		list = put_vector(b, (SpEmbedding *) PG_DETOAST_DATUM(values[0])) ? 0
-		                                                                 : SP_ANN_ZEROS(&b->ann);
+		list =
+			put_vector(b, (SpEmbedding *) PG_DETOAST_DATUM(values[0])) ? 0 : SP_ANN_ZEROS(&b->ann);
 	if (list >= b->ann.meta.lists)
 	{
 		sort_row(b, list, NULL, (char *) side, NULL);

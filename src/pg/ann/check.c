@@ -287,8 +287,7 @@ check_value(Check *c, const Row *row, Datum value, bool isnull)
 }
 
 static void
-check_table_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive,
-                void *arg)
+check_table_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
 	Check *c = arg;
 	Row key = {.tid = *tid};
@@ -361,11 +360,10 @@ begin_check(Check *c, Relation index)
 	c->rows = palloc((Size) c->room * sizeof(Row));
 	if (c->ann->block_at != 0)
 		c->per_page = sp_ann_vectors_per_page(c->ann->meta.dims);
-	c->copies = palloc_extended((Size) c->blocks * c->per_page + 1,
-	                            MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	c->copies =
+		palloc_extended((Size) c->blocks * c->per_page + 1, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	c->encoder = sp_ann_encoder_new(NULL, c->ann);
-	c->temporary =
-		AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
+	c->temporary = AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
 }
 
 /* _spotai.index_problems(index regclass) returns text[], empty when there are none. */

@@ -30,8 +30,7 @@ begin(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f)
 
 	f->heap = table_index_fetch_begin(scan->heapRelation);
 	f->slot = table_slot_create(scan->heapRelation, NULL);
-	f->temporary =
-		AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
+	f->temporary = AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
 	if (scan->indexRelation->rd_index->indkey.values[0] == 0)
 	{
 		f->info = BuildIndexInfo(scan->indexRelation);

@@ -30,7 +30,6 @@ SPOTAI_FUNCTION(spotai_vector_counters);
 int sp_ann_probes;
 double sp_ann_recall;
 int sp_ann_max_scan;
-double sp_ann_margin;
 
 static relopt_kind options_kind;
 
@@ -45,8 +44,8 @@ define_options(void)
 	options_kind = add_reloption_kind();
 	add_int_reloption(options_kind, "lists", "Lists of the index; 0 means by the number of rows.",
 	                  0, 0, SP_ANN_MAX_LISTS, ShareUpdateExclusiveLock);
-	add_int_reloption(options_kind, "bits", "Bits of a code for each dimension: 1, 2 or 4.", 1, 1,
-	                  4, ShareUpdateExclusiveLock);
+	add_int_reloption(options_kind, "bits", "Bits of a code for each dimension: 1, 2, 4 or 8.", 1,
+	                  1, 8, ShareUpdateExclusiveLock);
 	add_enum_reloption(options_kind, "rerank", "Where exact distances come from.", rerank,
 	                   SP_ANN_FROM_HEAP, "Valid values are \"heap\" and \"index\".",
 	                   ShareUpdateExclusiveLock);
@@ -60,12 +59,11 @@ sp_ann_init(void)
 	                        "Lists that a search looks into before it returns a row.",
 	                        "Zero means as many as spotai.vector_recall takes.", &sp_ann_probes, 0,
 	                        0, SP_ANN_MAX_LISTS, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomRealVariable(
-		"spotai.vector_recall", "Share of the true neighbours that searches are to find.",
-		"By what was measured on a sample of the table when its index was built; 1 looks into all lists.",
-		&sp_ann_recall, 0.95, 0, 1, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomRealVariable("spotai.vector_margin", "x", NULL, &sp_ann_margin, 1.0, 0, 10,
-	                         PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable("spotai.vector_recall",
+	                         "Share of the true neighbours that searches are to find.",
+	                         "By what was measured on a sample of the table when its index was "
+	                         "built; 1 looks into all lists.",
+	                         &sp_ann_recall, 0.95, 0, 1, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("spotai.vector_max_scan",
 	                        "Rows of an index that one search may look at.",
 	                        "A search that stops there says so. Zero means all.", &sp_ann_max_scan,
@@ -76,23 +74,25 @@ static bytea *
 options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt table[] = {
-		{"lists", RELOPT_TYPE_INT, offsetof(SpAnnOptions, lists)},
-		{"bits", RELOPT_TYPE_INT, offsetof(SpAnnOptions, bits)},
-		{"rerank", RELOPT_TYPE_ENUM, offsetof(SpAnnOptions, rerank)}};
+		{.optname = "lists", .opttype = RELOPT_TYPE_INT, .offset = offsetof(SpAnnOptions, lists)},
+		{.optname = "bits", .opttype = RELOPT_TYPE_INT, .offset = offsetof(SpAnnOptions, bits)},
+		{.optname = "rerank",
+	     .opttype = RELOPT_TYPE_ENUM,
+	     .offset = offsetof(SpAnnOptions, rerank)}};
 	SpAnnOptions *o = build_reloptions(reloptions, validate, options_kind, sizeof(SpAnnOptions),
 	                                   table, lengthof(table));
 
-	if (validate && o != NULL && o->bits == 3)
+	if (validate && o != NULL && (o->bits & (o->bits - 1)) != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-		                errmsg("codes have 1, 2 or 4 bits for each dimension")));
+		                errmsg("codes have 1, 2, 4 or 8 bits for each dimension")));
 	return (bytea *) o;
 }
 
 static char *
 phase_name(int64 phase)
 {
-	static char *const names[] = {"initializing",     "reading a sample", "finding centroids",
-	                              "assigning rows",   "sorting by list",  "writing lists"};
+	static char *const names[] = {"initializing",   "reading a sample", "finding centroids",
+	                              "assigning rows", "sorting by list",  "writing lists"};
 
 	return phase >= 1 && phase <= (int64) lengthof(names) ? names[phase - 1] : NULL;
 }
@@ -124,8 +124,8 @@ is_valid_operator(Form_pg_amop operator, Oid opclass)
 	if (operator->amopstrategy == 1)
 		return true;
 	ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-	               errmsg("operator class %u of spotai_ann has an operator of strategy %d", opclass,
-	                      operator->amopstrategy)));
+	               errmsg("operator class %u of spotai_ann has an operator of strategy %d",
+	                      opclass, operator->amopstrategy)));
 	return false;
 }
 
@@ -138,11 +138,11 @@ validate(Oid opclass)
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator class %u", opclass);
-	operators =
-		SearchSysCacheList1(AMOPSTRATEGY,
-	                        ObjectIdGetDatum(((Form_pg_opclass) GETSTRUCT(tuple))->opcfamily));
+	operators = SearchSysCacheList1(
+		AMOPSTRATEGY, ObjectIdGetDatum(((Form_pg_opclass) GETSTRUCT(tuple))->opcfamily));
 	for (int i = 0; i < operators->n_members; i++)
-		valid &= is_valid_operator((Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple), opclass);
+		valid &=
+			is_valid_operator((Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple), opclass);
 	ReleaseCatCacheList(operators);
 	ReleaseSysCache(tuple);
 	return valid;

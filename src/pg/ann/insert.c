@@ -69,8 +69,8 @@ put_copy(GenericXLogState *state, const SpAnnIndex *ann, SpAnnRow *row, const Co
 
 	if (!BufferIsValid(copy->buffer))
 		return;
-	page = GenericXLogRegisterBuffer(state, copy->buffer,
-	                                 copy->fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
+	page =
+		GenericXLogRegisterBuffer(state, copy->buffer, copy->fresh ? GENERIC_XLOG_FULL_IMAGE : 0);
 	if (copy->fresh)
 		sp_ann_page_init(page, SP_ANN_PAGE_VECTORS, 0);
 	sp_ann_vectors_put(page, ann->meta.dims, copy->slot, row->half);

@@ -57,6 +57,14 @@ read_key(ScanKey key, int32 **labels)
 	           : 0;
 }
 
+static int
+compare_labels(const void *a, const void *b)
+{
+	int32 x = *(const int32 *) a, y = *(const int32 *) b;
+
+	return (x > y) - (x < y);
+}
+
 bool
 sp_ann_read_labels(SpAnnLabels *labels, ScanKey keys, int nkeys)
 {
@@ -68,6 +76,7 @@ sp_ann_read_labels(SpAnnLabels *labels, ScanKey keys, int nkeys)
 		if (keys[i].sk_flags & SK_ISNULL)
 			return false;
 		other.n = read_key(&keys[i], &other.values);
+		qsort(other.values, (size_t) other.n, sizeof(int32), compare_labels);
 		both.values = other.values;
 		for (int j = 0; j < other.n; j++)
 			if (sp_ann_label_fits(labels, other.values[j]))

@@ -130,8 +130,12 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
 	ann = sp_ann_open(scan->indexRelation);
 	for (uint32 i = 0; i < ann->meta.lists; i++)
-		sp_queue_push(&so->lists,
-		              (SpQueueItem){sp_ann_centroid_distance(ann, metric, so->in_unit, i), i, 0});
+	{
+		double d = sp_ann_centroid_distance(ann, metric, so->in_unit, i);
+
+		/* numbers beyond floats are as far away as anything */
+		sp_queue_push(&so->lists, (SpQueueItem){isnan(d) ? INFINITY : d, i, 0});
+	}
 	so->first = so->lists.items[0].key;
 	so->reach = NAN;
 }
@@ -209,7 +213,7 @@ estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		factors[i] = ((SpAnnSide *) sp_ann_page_side(page, layout, i))->factors;
 	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
 	for (uint32 i = 0; i < n; i++)
-		least[n - 1 - i] = estimates[i] - (float) sp_ann_margin * margins[i];
+		least[n - 1 - i] = estimates[i] - margins[i];
 	add_candidates(so, least, sp_ann_page_side(page, layout, n - 1), n);
 }
 
@@ -320,13 +324,10 @@ take_candidate(IndexScanDesc scan, SpAnnScan *so)
 {
 	SpQueueItem item;
 	double distance;
-	bool again;
 
 	sp_pg_check(sp_candidates_take(&so->candidates, row_number, &item), "index scan", NULL);
-	again = item.id == so->last.id && item.key == so->last.key;
-	so->last = item;
-	if (again || !sp_ann_fetch_distance(
-					 scan, so->candidates.records + item.place * so->candidates.size, &distance))
+	if (!sp_ann_fetch_distance(scan, so->candidates.records + item.place * so->candidates.size,
+	                           &distance))
 		return;
 	item.key = key_of(so, distance);
 	memcpy(&item.place, &distance, sizeof(distance));
@@ -337,11 +338,16 @@ take_candidate(IndexScanDesc scan, SpAnnScan *so)
 	sp_queue_push(&so->exact, item);
 }
 
-static void
+/* false for a row that was seen twice: both are equally far, so one comes after the other. */
+static bool
 return_row(IndexScanDesc scan, SpAnnScan *so)
 {
 	SpQueueItem item = sp_queue_pop(&so->exact);
 	double distance;
+
+	if (item.id == so->last.id && item.key == so->last.key)
+		return false;
+	so->last = item;
 
 	memcpy(&distance, &item.place, sizeof(distance));
 	ItemPointerSet(&scan->xs_heaptid, (BlockNumber) (item.id >> 16), (OffsetNumber) item.id);
@@ -351,6 +357,7 @@ return_row(IndexScanDesc scan, SpAnnScan *so)
 	scan->xs_orderbynulls[0] = false;
 	so->returned++;
 	so->reach = NAN;
+	return true;
 }
 
 /* The next row by distance; false when there is none. */
@@ -362,18 +369,16 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 		double candidate = sp_candidates_first(&so->candidates);
 		double exact = so->exact.count > 0 ? so->exact.items[0].key : INFINITY;
 		bool rows = has_rows(so), look = may_look(so);
+		double list = look ? list_key(so) : INFINITY;
 
 		if (!rows && !look)
 			break;
-		if (look && (!rows || list_key(so) <= fmin(candidate, exact)))
+		if (look && (!rows || list <= fmin(candidate, exact)))
 			look_into_list(scan, so);
 		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
 			take_candidate(scan, so);
-		else
-		{
-			return_row(scan, so);
+		else if (return_row(scan, so))
 			return true;
-		}
 	}
 	if (so->lists.count > 0)
 		report_stop(scan, so);

@@ -27,8 +27,8 @@ typedef struct SpAnnLabels
 {
 	bool any; /* no condition */
 	int n;
-	int32 *values;
-	bool recheck; /* one of them also stands for NULL */
+	int32 *values; /* ascending */
+	bool recheck;  /* one of them also stands for NULL */
 } SpAnnLabels;
 
 /* Where exact distances come from; fetch.c. */
@@ -63,8 +63,8 @@ typedef struct SpAnnScan
 	SpQueue lists;           /* key: distance of the centroid */
 	SpCandidates candidates; /* key: the least that the distance may be; records: sides */
 	SpQueue exact;           /* key: the distance; place: what the operator says, its bits */
-	SpQueueItem last;   /* candidate that was taken */
-	int allowed;        /* lists to look into before anything is returned, of a fixed number */
+	SpQueueItem last;        /* row that was returned */
+	int allowed;             /* lists to look into before anything is returned, of a fixed number */
 	int looked;
 	double returned, scanned, matched; /* rows */
 	double first;                      /* distance of the nearest centroid */
@@ -87,10 +87,18 @@ extern bool sp_ann_read_labels(SpAnnLabels *labels, ScanKey keys, int nkeys);
 static inline bool
 sp_ann_label_fits(const SpAnnLabels *labels, int32 label)
 {
-	for (int i = 0; i < labels->n; i++)
-		if (labels->values[i] == label)
-			return true;
-	return labels->any;
+	int from = 0, to = labels->n;
+
+	while (from < to)
+	{
+		int middle = from + (to - from) / 2;
+
+		if (labels->values[middle] < label)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return labels->any || (from < labels->n && labels->values[from] == label);
 }
 
 /* fetch.c: the operator's result for this candidate, or false when there is no such row to be seen. */

@@ -7,8 +7,8 @@
 #include "postgres.h"
 
 #include "access/genam.h"
-#include "access/relation.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -40,9 +40,9 @@ sp_ann_open_index(Oid oid, LOCKMODE lock)
 	Relation index = relation_open(oid, lock);
 
 	if (index->rd_rel->relkind != RELKIND_INDEX || index->rd_indam->ambuild != sp_ann_build)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-		                errmsg("\"%s\" is not an index of spotai_ann",
-		                       RelationGetRelationName(index))));
+		ereport(ERROR,
+		        (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+		         errmsg("\"%s\" is not an index of spotai_ann", RelationGetRelationName(index))));
 	if (RELATION_IS_OTHER_TEMP(index))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		                errmsg("cannot read temporary indexes of other sessions")));

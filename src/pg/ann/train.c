@@ -32,7 +32,7 @@
 #define COUNTED_BLOCKS 64
 /* Rows that ask for their neighbours, and rows that are asked. */
 /* Lists from which on centroids are found in two steps. */
-#define MANY_LISTS 1000
+#define MANY_LISTS   1000
 #define MOST_QUERIES 500
 #define MOST_ASKED   50000
 
@@ -76,8 +76,7 @@ offer_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	s->seen++;
 	if (s->rows == NULL)
 		return;
-	at = s->n < s->room ? s->n
-	                    : (size_t) pg_prng_uint64_range(&s->random, 0, (uint64) s->seen - 1);
+	at = s->n < s->room ? s->n : (size_t) pg_prng_uint64_range(&s->random, 0, (uint64) s->seen - 1);
 	if (at >= s->room)
 		return;
 	value = (SpEmbedding *) PG_DETOAST_DATUM(values[0]);
@@ -159,10 +158,10 @@ choose_sizes(Sample *s, double rows, SpAnnMeta *meta)
 	if (lists > Max(affordable / LEAST_PER_LIST, 1))
 	{
 		lists = (uint32) Max(affordable / LEAST_PER_LIST, 1);
-		ereport(NOTICE, (errmsg("index \"%s\" gets %u lists", RelationGetRelationName(s->index),
-		                        lists),
-		                 errdetail("maintenance_work_mem has no room for a sample for more."),
-		                 errhint("Raise maintenance_work_mem.")));
+		ereport(NOTICE,
+		        (errmsg("index \"%s\" gets %u lists", RelationGetRelationName(s->index), lists),
+		         errdetail("maintenance_work_mem has no room for a sample for more."),
+		         errhint("Raise maintenance_work_mem.")));
 	}
 	meta->lists = lists;
 	s->room = Min(affordable, (size_t) lists * ROWS_PER_LIST + MOST_QUERIES);
@@ -194,8 +193,8 @@ set_queries_apart(Sample *s)
 }
 
 static void
-measure_horizon(const Sample *s, size_t queries, const float *centroids, double rows,
-                SpPool *pool, SpHorizon *horizon)
+measure_horizon(const Sample *s, size_t queries, const float *centroids, double rows, SpPool *pool,
+                SpHorizon *horizon)
 {
 	size_t dims = s->meta->dims, n = Min(s->n - queries, MOST_ASKED);
 	uint32 *list_of = palloc_extended(sizeof(uint32) * (n + 1), MCXT_ALLOC_HUGE);

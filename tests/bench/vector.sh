@@ -1,0 +1,328 @@
+#!/bin/bash
+# Nearest embeddings by index: search, build, insert, vacuum, filters, plans, and a million rows.
+# Run by scripts/bench.sh; needs an installed extension.  Arguments: names of single
+# parts (search, upkeep, filters, plans, million).  MEASURE is a command that runs
+# another while nothing else does; ROWS of the large sets (1,000,000); COUNT of
+# queries (500, no more); ROUNDS (9).
+. "$(dirname "$0")/../../scripts/lib.sh"
+
+ROWS=${ROWS:-1000000}
+COUNT=${COUNT:-500}
+export ROUNDS=${ROUNDS:-9}
+SHARED=${SPOTAI_SHARED:-$ROOT/../shared}/data/vector
+WORK=$ROOT/build/bench/vector
+DATABASE=bench
+MODES=('heap 1' 'heap 2' 'heap 4' 'index 1' 'index 2' 'index 4')
+SETTINGS=('recall .90' 'recall .95' 'recall .98' 'recall .99' 'recall .995'
+    'probes 2' 'probes 4' 'probes 6' 'probes 8' 'probes 12' 'probes 16' 'probes 32')
+# pgvector 0.8.6 on a machine of this kind, its own -march=native build, CPU ms of the backend
+PGVECTOR='pgvector 0.8.6, HNSW m = 16, ef_construction = 64'
+say() { printf '# %s\n' "$1" >&2; }
+
+# --- what everything stands on ----------------------------------------------
+
+compile() {
+    # vector_sets.c, vector_client.c
+    local flags=(-std=gnu11 -Wall -Wextra -Werror -O3 -fno-math-errno -fno-trapping-math -Isrc -Itests -Itests/bench)
+    gcc "${flags[@]}" -o "$WORK/sets" tests/bench/vector_sets.c -lpthread -lm
+    gcc "${flags[@]}" -I"$("$PG_CONFIG" --includedir)" -o "$WORK/client" tests/bench/vector_client.c \
+        -L"$("$PG_CONFIG" --libdir)" -lpq -lm
+}
+
+prepare() {
+    mkdir -p build/logs "$WORK"
+    rm -f "$WORK"/missed
+    use_server
+    compile
+    # durable but for the commit, whose wait is the disk's; no checkpoint but ours
+    cluster_create_scratch bench-vector "shared_buffers = 2GB" "fsync = on" "full_page_writes = on" "synchronous_commit = off" \
+        "max_wal_size = 32GB" "checkpoint_timeout = 1h" "autovacuum = off" "jit = off" "spotai.workers = 0" \
+        "spotai.audit_seal_interval = 0" "max_parallel_workers_per_gather = 0" "maintenance_work_mem = 256MB"
+    cluster_start bench-vector
+    sql bench-vector -c "CREATE DATABASE $DATABASE" postgres
+    query -c 'CREATE EXTENSION spotai' -c 'CALL spotai.migrate()'
+    PGHOST=$(cluster_socket_dir bench-vector)
+    export PGHOST PGUSER=postgres PGDATABASE=$DATABASE
+}
+
+query() { sql bench-vector -At "$@" $DATABASE; }
+# ask COMMAND...: the client, its fields separated by blanks.
+ask() { ${MEASURE:-} "$WORK/client" "$@" | tr '\t' ' '; }
+
+# holds VALUE BAR: BAR, and whether VALUE is at most that.
+holds() {
+    if awk -v v="$1" -v b="$2" 'BEGIN { exit !(v != "-" && v <= b) }'; then printf '%s' "at most $2"; else
+        printf '%s' "at most $2: missed"
+        touch "$WORK/missed"
+    fi
+}
+
+# make_table NAME SET DIMENSIONS [inline]: inline where rows must not be cut to pieces.
+make_table() {
+    query -c "DROP TABLE IF EXISTS $1" -c "CREATE TABLE $1 (id integer, part integer, v spotai.embedding($3))" 2> /dev/null
+    if [ "${4:-}" = inline ]; then query -c "ALTER TABLE $1 SET (toast_tuple_target = 8160)"; fi
+    "$WORK/client" load "$1" "$2"
+    query -c "VACUUM (FREEZE, ANALYZE) $1"
+}
+
+# make_index TABLE OPERATORS MODE [LABEL]: wall s, CPU s, WAL bytes, bytes of the index.
+make_index() {
+    local rerank bits figures
+    read -r rerank bits <<< "$3"
+    query -c 'DROP INDEX IF EXISTS ann' -c 'CHECKPOINT' 2> /dev/null
+    figures=$(ask cost "CREATE INDEX ann ON $1 USING spotai_ann (v embedding_$2_ops${4:+, $4}) WITH (rerank = '$rerank', bits = $bits)" \
+        "SET max_parallel_maintenance_workers = 2")
+    echo "$figures $(query -c "SELECT pg_relation_size('ann')")"
+    query -c "VACUUM ANALYZE $1" -c 'CHECKPOINT'
+}
+
+# search TABLE METRIC SET PARTS QUERY SETTING...: recall, CPU ms, wall ms, queries short of ten, rows of the shortest, queries out of order.
+search() {
+    local table=$1 metric=$2 set=$3 parts=$4 statement=$5
+    shift 5
+    ask run "$metric" "$WORK/$set.base" "$WORK/$set.queries" "$WORK/$set.truth$parts" "$COUNT" "$statement" "$@"
+}
+
+operator() { case $1 in l2) echo '<->' ;; cosine) echo '<=>' ;; esac; }
+nearest() { printf 'SELECT id FROM %s %s ORDER BY v %s $1 LIMIT 10' "$1" "${3:-}" "$(operator "$2")"; }
+
+# sweep TABLE METRIC SET MODE: a line for each setting into sweep.tsv.
+sweep() {
+    local setting name value figures
+    for setting in "${SETTINGS[@]}"; do
+        read -r name value <<< "$setting"
+        figures=$(search "$1" "$2" "$3" 1000 "$(nearest "$1" "$2")" "SET spotai.vector_$name = $value" 'SET enable_seqscan = off')
+        printf '%s\t%s\t%s\t%s\n' "$1" "$4" "$setting" "${figures// /$'\t'}" >> "$WORK/sweep.tsv"
+    done
+}
+
+# The lines of TABLE in sweep.tsv with a column for each mode.
+print_sweep() {
+    local setting mode cells
+    printf '| %s |' "$2"
+    printf ' rerank = %s |' "${MODES[@]/ /, bits = }"
+    printf '\n|---|%s\n' "$(printf -- '--:|%.0s' "${MODES[@]}")"
+    for setting in "${SETTINGS[@]}"; do
+        printf '| vector_%s |' "${setting/ / = }"
+        for mode in "${MODES[@]}"; do
+            cells=$(awk -F'\t' -v t="$1" -v m="$mode" -v s="$setting" '$1 == t && $2 == m && $3 == s { printf "%.3f: %.3f%s", $4, $5, $7 ? " (" $7 " short)" : "" }' "$WORK/sweep.tsv")
+            printf ' %s |' "${cells:--}"
+        done
+        printf '\n'
+    done
+    printf '\nEach cell is recall@10: CPU milliseconds a query of %s. Rows came not by ascending distance in %s of %s queries.\n\n' "$COUNT" \
+        "$(awk -F'\t' -v t="$1" '$1 == t { sum += $9 } END { print sum + 0 }' "$WORK/sweep.tsv")" "$(awk -F'\t' -v t="$1" -v n="$COUNT" '$1 == t { sum += n } END { print sum + 0 }' "$WORK/sweep.tsv")"
+}
+
+# best TABLE MODE RECALL: the CPU ms of the quickest setting that is as good.
+best() {
+    awk -F'\t' -v t="$1" -v m="$2" -v r="$3" '$1 == t && (m == "" || $2 == m) && $4 >= r && (best == "" || $5 < best) { best = $5 } END { print best == "" ? "-" : best }' "$WORK/sweep.tsv"
+}
+
+print_builds() {
+    printf '| build | wall s | CPU s | index MB | WAL MB | WAL / index |\n|---|--:|--:|--:|--:|--:|\n'
+    awk -F'\t' -v t="$1" '$1 == t { split($2, m, " "); printf "| rerank = %s, bits = %s | %.2f | %.2f | %.1f | %.1f | %.2f |\n", m[1], m[2], $3, $4, $6 / 1e6, $5 / 1e6, $5 / $6 }' "$WORK/builds.tsv"
+}
+
+# --- the parts --------------------------------------------------------------
+
+need_mnist() {
+    if [ ! -d "$SHARED" ]; then return 1; fi
+    if [ -f "$WORK/mnist.truth1" ]; then return; fi
+    gzip -dc "$SHARED/mnist_base_60000x784.u8.gz" | "$WORK/sets" bytes 784 "$WORK/mnist.base"
+    gzip -dc "$SHARED/mnist_query_3000x784.u8.gz" | "$WORK/sets" bytes 784 "$WORK/mnist.queries"
+    for parts in 1000 100 10 1; do
+        "$WORK/sets" truth l2 "$WORK/mnist.base" "$WORK/mnist.queries" "$COUNT" $parts "$WORK/mnist.truth$parts"
+    done
+}
+
+part_search() {
+    local storage mode
+    for storage in inline pieces; do
+        say "search: $storage"
+        make_table mnist_$storage "$WORK/mnist.base" 784 $storage
+        for mode in "${MODES[@]}"; do
+            printf '%s\t%s\t%s\n' mnist_$storage "$mode" "$(make_index mnist_$storage l2 "$mode" | tr ' ' '\t')" >> "$WORK/builds.tsv"
+            sweep mnist_$storage l2 mnist "$mode"
+        done
+    done
+    print_sweep mnist_inline 'mnist, 60,000 x 784, L2; toast_tuple_target = 8160'
+    print_sweep mnist_pieces 'the same; storage as it is by default: vectors in pieces (TOAST)'
+    print_bars
+    print_builds mnist_inline
+    print_build_bars
+}
+
+# What the issue asks of mnist, beside pgvector's.
+print_bars() {
+    local recall mode limit other
+    printf '| CPU ms a query at recall@10 of at least | best of all | bar | rerank = heap, bits = 1 | the same, default storage | %s |\n|--:|--:|---|--:|--:|--:|\n' "$PGVECTOR"
+    while read -r recall limit other; do
+        mode=$(best mnist_inline '' "$recall")
+        printf '| %s | %s | %s | %s | %s | %s |\n' "$recall" "$mode" "$(holds "$mode" "$limit")" "$(best mnist_inline 'heap 1' "$recall")" \
+            "$(best mnist_pieces 'heap 1' "$recall")" "$other"
+    done << 'END'
+.955 0.15 0.432
+.985 0.19 0.612 to 0.913
+.993 0.25 0.913
+END
+    printf '\n'
+}
+
+print_build_bars() {
+    local wall wal bytes
+    read -r wall wal bytes < <(awk -F'\t' '$1 == "mnist_inline" && $2 == "heap 1" { printf "%.2f %.0f %.0f\n", $3, $5, $6 }' "$WORK/builds.tsv")
+    printf '\n| rerank = heap, bits = 1 | here | bar | %s |\n|---|--:|---|--:|\n' "$PGVECTOR"
+    printf '| build, s | %s | %s | 30 to 36 |\n' "$wall" "$(holds "$wall" 3.0)"
+    printf '| index, MB | %s | %s | 234 |\n' "$(mega "$bytes")" "$(holds "$(mega "$bytes")" 12)"
+    printf '| WAL of the build / index | %s | %s | 0.85 |\n\n' "$(ratio "$wal" "$bytes")" "$(holds "$(ratio "$wal" "$bytes")" 1.2)"
+}
+
+mega() { awk -v b="$1" 'BEGIN { printf "%.2f", b / 1e6 }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
+minus() { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.3f", a - b }'; }
+
+# upkeep_of MODE, which may be none: CPU ms and WAL bytes of an insert behind a checkpoint and later, seconds of vacuum and its WAL.
+upkeep_of() {
+    make_table upkeep "$WORK/mnist.base" 784 inline
+    if [ "$1" != none ]; then make_index upkeep l2 "$1" > /dev/null; fi
+    query -c 'CHECKPOINT'
+    printf '%s %s ' "$(ask insert upkeep "$WORK/mnist.queries" 0 1000 60000)" "$(ask insert upkeep "$WORK/mnist.queries" 1000 1000 61000)"
+    query -c 'DELETE FROM upkeep WHERE id % 10 = 3' -c 'CHECKPOINT'
+    ask cost 'VACUUM upkeep'
+    if [ "$1" != none ]; then check_index; fi
+}
+
+# An index that fails its own check makes the figures worthless.
+check_index() {
+    local found
+    found=$(query -c "SELECT * FROM spotai.index_check('ann')")
+    printf '# index_check: %s\n' "$found" >&2
+}
+
+part_upkeep() {
+    local mode none with
+    say 'upkeep: the table alone'
+    none=$(upkeep_of none)
+    printf '| of the index alone: 1,000 inserts, a statement each; VACUUM after 10 %% deletes | here | bar | %s | the table alone |\n|---|--:|---|--:|--:|\n' "$PGVECTOR"
+    for mode in 'heap 1' 'index 1'; do
+        say "upkeep: $mode"
+        with=$(upkeep_of "$mode")
+        # shellcheck disable=SC2086 # fields
+        upkeep_rows "rerank = ${mode/ /, bits = }" $with $none
+    done
+    printf '\n'
+}
+
+# upkeep_rows NAME (ms wal ms wal wall cpu wal) twice: with the index, and without.
+upkeep_rows() {
+    local name=$1 value
+    shift
+    value=$(minus "$3" "${10}")
+    printf '| %s: insert, CPU ms | %s | %s | 3.1 | %s |\n' "$name" "$value" "$(holds "$value" 0.1)" "${10}"
+    value=$(minus "$4" "${11}")
+    printf '| %s: insert, bytes of WAL | %.0f | %s | 75,000 | %s |\n' "$name" "$value" "$(holds "$value" 3000)" "${11}"
+    printf '| %s: the same right behind a checkpoint | %.0f | | | %s |\n' "$name" "$(minus "$2" "$9")" "$9"
+    value=$(minus "$5" "${12}")
+    printf '| %s: VACUUM, s | %s | %s | 63 | %s |\n' "$name" "$value" "$(holds "$value" 1)" "${12}"
+    printf '| %s: VACUUM, MB of WAL | %s | | 246 | %s |\n' "$name" "$(mega "$(minus "$7" "${14}")")" "$(mega "${14}")"
+}
+
+# filter_row NAME PARTS CONDITION LIMIT UNFILTERED_MS
+filter_row() {
+    local recall cpu short slower planned
+    read -r recall cpu _ short _ < <(search mnist_inline l2 mnist "$2" "$(nearest mnist_inline l2 "WHERE $3")" 'SET enable_seqscan = off')
+    read -r _ planned _ < <(search mnist_inline l2 mnist "$2" "$(nearest mnist_inline l2 "WHERE $3")")
+    slower=$(ratio "$planned" "$5")
+    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$1" "$recall" "$(holds "$(minus 1 "$recall")" 0.05 | sed 's/at most 0.05/at least .95/')" \
+        "$short" "$(holds "$short" 0 | sed 's/at most 0/none/')" "$cpu" "$planned" "$slower" "$(holds "$slower" "$4")"
+}
+
+part_filters() {
+    local plain label parts limit list percent
+    printf '| filter, vector_recall = 0.95 | recall@10 | bar | queries short of ten | bar | CPU ms by index | as planned | of the unfiltered | bar |\n|---|--:|---|--:|---|--:|--:|--:|---|\n'
+    if ! query -c "SELECT 'mnist_inline'::regclass" > /dev/null 2>&1; then make_table mnist_inline "$WORK/mnist.base" 784 inline; fi
+    say 'filters: any column'
+    make_index mnist_inline l2 'heap 1' > /dev/null
+    read -r recall plain _ < <(search mnist_inline l2 mnist 1000 "$(nearest mnist_inline l2)" 'SET enable_seqscan = off')
+    printf '| none | %s | | 0 | | %s | | 1 | |\n' "$recall" "$plain"
+    while read -r percent parts limit; do
+        filter_row "any column, $percent %" "$parts" "part < $parts" "$limit" "$plain"
+    done <<< $'10 100 3\n1 10 10\n0.1 1 40'
+    say 'filters: label'
+    make_index mnist_inline l2 'heap 1' part > /dev/null
+    read -r recall label _ < <(search mnist_inline l2 mnist 1000 "$(nearest mnist_inline l2)" 'SET enable_seqscan = off')
+    printf '| none, an index with a label | %s | | 0 | | %s | | 1 | |\n' "$recall" "$label"
+    while read -r percent parts limit; do
+        list=$(seq -s, 0 $((parts - 1)))
+        filter_row "label, $percent %" "$parts" "part = ANY ('{$list}')" "$limit" "$label"
+    done <<< $'10 100 3\n1 10 10\n0.1 1 40'
+    printf '\npgvector 0.8.6, iterative scan off: 478 of 500 queries short of ten at 10 %%, 500 at 1 %%; in relaxed order 12.4 ms.\n\n'
+}
+
+part_plans() {
+    local limit percent way estimate ms other other_estimate other_ms
+    if ! query -c "SELECT 'mnist_inline'::regclass" > /dev/null 2>&1; then make_table mnist_inline "$WORK/mnist.base" 784 inline; fi
+    make_index mnist_inline l2 'heap 1' > /dev/null
+    say 'plans'
+    printf '| LIMIT | selectivity | the planner takes | estimate | CPU ms | the other way | estimate | CPU ms | |\n|--:|--:|---|--:|--:|---|--:|--:|---|\n'
+    "$WORK/client" plan mnist_inline '<->' "$WORK/mnist.queries" 9 | tr '\t' ' ' |
+        while read -r limit percent way estimate ms other other_estimate other_ms; do
+            printf '| %s | %s %% | %s | %s | %s | %s | %s | %s | %s |\n' "$limit" "$percent" "$way" "$estimate" "$ms" "$other" "$other_estimate" "$other_ms" \
+                "$(awk -v a="$ms" -v b="$other_ms" 'BEGIN { if (a > 1.5 * b) printf "%.1f times the other", a / b }')"
+        done
+    printf '\n'
+}
+
+# large NAME METRIC TITLE: a synthetic set, built on two threads.
+large() {
+    local mode wall set=$1 metric=$2
+    local MODES=('heap 1' 'index 1' 'index 2')
+    if [ ! -f "$WORK/$set.truth1000" ]; then
+        say "$set: making it"
+        "$WORK/sets" "$set" "$ROWS" 128 1 "$WORK/$set.base"
+        "$WORK/sets" "$set" 2000 128 2 "$WORK/$set.queries"
+        "$WORK/sets" truth "$metric" "$WORK/$set.base" "$WORK/$set.queries" 500 1000 "$WORK/$set.truth1000"
+    fi
+    make_table "$set" "$WORK/$set.base" 128
+    for mode in "${MODES[@]}"; do
+        say "$set: $mode"
+        printf '%s\t%s\t%s\n' "$set" "$mode" "$(make_index "$set" "$metric" "$mode" | tr ' ' '\t')" >> "$WORK/builds.tsv"
+        sweep "$set" "$metric" "$set" "$mode"
+    done
+    query -c "DROP TABLE $set"
+    print_sweep "$set" "$3"
+    print_builds "$set"
+    wall=$(awk -F'\t' -v t="$set" '$1 == t && $2 == "heap 1" { print $3 }' "$WORK/builds.tsv")
+    printf '\n| %s | rerank = heap, bits = 1 | best of all | bar |\n|---|--:|--:|---|\n' "$set"
+    printf '| build on two cores, s | %s | | %s |\n' "$wall" "$(holds "$wall" 60)"
+    printf '| CPU ms at recall@10 of .95 | %s | %s | %s |\n\n' "$(best "$set" 'heap 1' .95)" "$(best "$set" '' .95)" \
+        "$(if [ "$set" = clustered ]; then holds "$(best "$set" '' .95)" 1; fi)"
+}
+
+part_million() {
+    large clustered l2 "clustered, $ROWS x 128, L2"
+    # some hundred times slower, by design
+    COUNT=100 ROUNDS=3
+    large sphere cosine "uniform on the sphere, $ROWS x 128, cosine"
+}
+
+main() {
+    local part parts=("$@")
+    if [ $# = 0 ]; then parts=(search upkeep filters plans million); fi
+    prepare
+    : > "$WORK/sweep.tsv"
+    : > "$WORK/builds.tsv"
+    for part in "${parts[@]}"; do
+        if [ "$part" != million ] && ! need_mnist; then
+            say "SKIP $part: no vectors under $SHARED"
+            printf 'No %s: the vectors of mnist are not here.\n\n' "$part"
+            continue
+        fi
+        "part_$part"
+    done
+    cluster_stop bench-vector
+    if [ -e "$WORK/missed" ]; then exit 3; fi
+}
+
+main "$@"
