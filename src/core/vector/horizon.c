@@ -43,7 +43,7 @@ typedef struct Work
 	size_t most;    /* neighbours of a query, at most MOST_RANK */
 	SpQueue near;   /* all rows, as neighbours of a query */
 	double *first;  /* [queries], measures of the nearest centroid */
-	float *reaches; /* [ranks][queries][most] */
+	float *reaches; /* for each rank [queries][rank], one after the other */
 } Work;
 
 /* Measures of vectors a and b; products are those with the direction of a. */
@@ -91,6 +91,13 @@ to_float(double x)
 	return (float) fmax(-FLT_MAX, fmin(x, FLT_MAX));
 }
 
+/* Ranks are powers of two: before one lies for each query one less than it. */
+static float *
+reaches_of(const Work *w, size_t rank)
+{
+	return w->reaches + w->data->queries_n * (rank - 1);
+}
+
 /* Of one query's neighbours up to each rank: how far out their lists are. */
 static void
 measure_query(Work *w, size_t at, const SpHorizon *h)
@@ -99,14 +106,14 @@ measure_query(Work *w, size_t at, const SpHorizon *h)
 	const float *q = d->queries + at * d->dims;
 	double length = sqrt(sp_vector_norm_squared(q, d->dims)), list[MOST_RANK];
 	double first = w->first[at], by = divisor(h, d->metric, first);
-	size_t found = 0, rank = 1;
+	size_t found = 0;
 
 	w->near.count = 0;
 	for (size_t i = 0; i < d->n; i++)
 		sp_queue_push(&w->near, (SpQueueItem){measure(d, q, d->rows + i * d->dims, length), i, 0});
-	for (int r = 0; rank <= w->most; r++, rank *= 2)
+	for (size_t rank = 1; rank <= w->most; rank *= 2)
 	{
-		float *reaches = w->reaches + ((size_t) r * d->queries_n + at) * w->most;
+		float *reaches = reaches_of(w, rank) + at * rank;
 		double last = 0;
 
 		while (found < rank)
@@ -129,15 +136,13 @@ compare_floats(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Quantiles of what all queries say of a rank; its rows are moved together. */
+/* Quantiles of what all queries say of a rank, which are put in order. */
 static void
-take_quantiles(const Work *w, int r, size_t rank, float *out)
+take_quantiles(const Work *w, size_t rank, float *out)
 {
-	size_t queries = w->data->queries_n, n = queries * rank;
-	float *reaches = w->reaches + (size_t) r * queries * w->most;
+	size_t n = w->data->queries_n * rank;
+	float *reaches = reaches_of(w, rank);
 
-	for (size_t i = 1; i < queries; i++)
-		memmove(reaches + i * rank, reaches + i * w->most, rank * sizeof(float));
 	qsort(reaches, n, sizeof(float), compare_floats);
 	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
 	{
@@ -252,7 +257,7 @@ measure_all(const SpEnv *env, Work *w, SpHorizon *out)
 		return st;
 	for (size_t rank = 1; rank <= w->most; rank *= 2)
 	{
-		take_quantiles(w, out->ranks, rank, out->reaches[out->ranks]);
+		take_quantiles(w, rank, out->reaches[out->ranks]);
 		out->ranks++;
 	}
 	out->depth = (float) (1 / d->share);
@@ -266,16 +271,15 @@ SpStatus
 sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 {
 	Work w = {.data = data, .most = 1, .near = {.env = env}};
-	size_t ranks = 1;
 	SpStatus st = SP_ERR_NO_MEMORY;
 
 	memset(out, 0, sizeof(*out));
 	if (data->n < LEAST_ROWS || data->queries_n < LEAST_QUERIES)
 		return SP_OK;
 	/* farther than a quarter of the rows nobody looks */
-	for (; w.most < MOST_RANK && w.most * 8 <= data->n; w.most *= 2)
-		ranks++;
-	w.reaches = sp_alloc(env, ranks * data->queries_n * w.most, sizeof(float));
+	while (w.most < MOST_RANK && w.most * 8 <= data->n)
+		w.most *= 2;
+	w.reaches = sp_alloc(env, data->queries_n * (2 * w.most - 1), sizeof(float));
 	w.first = sp_alloc(env, data->queries_n, sizeof(double));
 	if (w.reaches != NULL && w.first != NULL)
 		st = measure_all(env, &w, out);
