@@ -24,6 +24,9 @@
 
 SpAnnCounters sp_ann_counters;
 
+/* Of the neighbours that may be missed, what codes and too small a sample miss; lists may miss the rest. */
+#define MISSED_OTHERWISE 0.2
+
 /* Rows of a page, whatever it says. */
 #define MOST_ROWS (BLCKSZ / sizeof(SpAnnSide))
 
@@ -268,7 +271,8 @@ list_key_by_horizon(SpAnnScan *so)
 	const SpHorizon *h = &so->ann.meta.horizon;
 
 	if (isnan(so->reach))
-		so->reach = sp_horizon_reach(h, sp_ann_recall, depth(so));
+		so->reach =
+			sp_horizon_reach(h, 1 - (1 - MISSED_OTHERWISE) * (1 - sp_ann_recall), depth(so));
 	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach, so->lists.items[0].key,
 	                      so->first, so->length);
 }
