@@ -82,12 +82,13 @@ DECLARE
     good bigint := 0;
     wanted bigint := 0;
 BEGIN
-    SELECT x.indrelid::regclass AS tab, pg_get_indexdef(x.indexrelid, 1, false) AS value, o.oprname AS operator,
+    SELECT x.indrelid::regclass AS tab, pg_get_indexdef(x.indexrelid, k.at, false) AS value, o.oprname AS operator,
            coalesce(' AND (' || pg_get_expr(x.indpred, x.indrelid) || ')', '') AS condition
     INTO i
     FROM pg_index x
-    JOIN pg_opclass c ON c.oid = x.indclass[0]
-    JOIN pg_amop a ON a.amopfamily = c.opcfamily
+    CROSS JOIN generate_series(1, x.indnkeyatts) k (at)
+    JOIN pg_opclass c ON c.oid = x.indclass[k.at - 1]
+    JOIN pg_amop a ON a.amopfamily = c.opcfamily AND a.amoppurpose = 'o'
     JOIN pg_operator o ON o.oid = a.amopopr
     WHERE x.indexrelid = index_recall.index;
     FOR query IN EXECUTE format('SELECT (%1$s) AS v FROM %2$s WHERE (%1$s) IS NOT NULL%3$s ORDER BY random() LIMIT $1',

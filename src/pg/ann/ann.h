@@ -47,7 +47,7 @@
 #define SP_ANN_META    ((BlockNumber) 0)
 
 #define SP_ANN_MAX_LISTS 65536
-#define SP_ANN_COLUMNS   2 /* the vector, and a label */
+#define SP_ANN_COLUMNS   2 /* the embedding, and a label before or behind it */
 
 /* Which of the operators the index is for; what its support function 1 answers. */
 typedef enum SpAnnMetric
@@ -85,6 +85,7 @@ typedef struct SpAnnMeta
 	uint8 bits;
 	uint8 rerank;
 	uint8 has_label;
+	uint8 column;           /* of the embedding, from 0; the label is the other one */
 	uint32 constant_blocks; /* of constants, from block 1 */
 	double built_rows;      /* rows with a distance when the index was built */
 	double built_error;     /* mean of their codes' error */
@@ -261,7 +262,8 @@ extern SpAnnRow *sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool 
 extern void sp_ann_encode_in_list(SpAnnEncoder *e, const float *vector, uint32 list);
 /* vector for cosine: its direction in e->unit; NULL for zeros, which have none. */
 extern const float *sp_ann_direction(SpAnnEncoder *e, const float *vector);
-extern int32 sp_ann_label(Relation index, const Datum *values, const bool *isnull);
+extern int32 sp_ann_label(const SpAnnMeta *meta, Relation index, const Datum *values,
+                          const bool *isnull);
 
 /* A side is aligned to 4 only. */
 static inline void

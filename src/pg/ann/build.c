@@ -200,19 +200,22 @@ add_row(Build *b, Datum *values, bool *isnull, ItemPointer tid)
 	Batch *batch = b->reading;
 	SpAnnSide *side = (SpAnnSide *) (batch->sides + batch->n * b->ann.side_size);
 	uint32 list = SP_ANN_NULLS(&b->ann);
+	int column = b->ann.meta.column;
 
 	memset(side, 0, b->ann.side_size);
 	side->tid = *tid;
-	if (!isnull[0])
-		list =
-			put_vector(b, (SpEmbedding *) PG_DETOAST_DATUM(values[0])) ? 0 : SP_ANN_ZEROS(&b->ann);
+	if (!isnull[column])
+		list = put_vector(b, (SpEmbedding *) PG_DETOAST_DATUM(values[column]))
+		           ? 0
+		           : SP_ANN_ZEROS(&b->ann);
 	if (list >= b->ann.meta.lists)
 	{
 		sort_row(b, list, NULL, (char *) side, NULL);
 		return;
 	}
 	if (b->ann.label_at != 0)
-		sp_ann_set_label(&b->ann, (char *) side, sp_ann_label(b->index, values, isnull));
+		sp_ann_set_label(&b->ann, (char *) side,
+		                 sp_ann_label(&b->ann.meta, b->index, values, isnull));
 	batch->n++;
 }
 

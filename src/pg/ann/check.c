@@ -307,7 +307,7 @@ check_table_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	{
 		int64 before = c->problems;
 
-		check_value(c, row, values[0], isnull[0]);
+		check_value(c, row, values[c->ann->meta.column], isnull[c->ann->meta.column]);
 		MemoryContextSwitchTo(old);
 		/* what was told lives there */
 		if (before == c->problems)

@@ -22,6 +22,13 @@
 
 /* --- from the table ------------------------------------------------------------------ */
 
+/* The column of the table, or 0 for an expression. */
+static AttrNumber
+key_of(IndexScanDesc scan, const SpAnnScan *so)
+{
+	return scan->indexRelation->rd_index->indkey.values[so->ann.meta.column];
+}
+
 /* As long as the scan, whichever row asks first. */
 static void
 begin(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f)
@@ -31,7 +38,7 @@ begin(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f)
 	f->heap = table_index_fetch_begin(scan->heapRelation);
 	f->slot = table_slot_create(scan->heapRelation, NULL);
 	f->temporary = AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
-	if (scan->indexRelation->rd_index->indkey.values[0] == 0)
+	if (key_of(scan, so) == 0)
 	{
 		f->info = BuildIndexInfo(scan->indexRelation);
 		f->estate = CreateExecutorState();
@@ -52,18 +59,18 @@ sp_ann_fetch_end(SpAnnFetch *f)
 }
 
 static Datum
-indexed_value(IndexScanDesc scan, SpAnnFetch *f, bool *isnull)
+indexed_value(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f, bool *isnull)
 {
 	Datum values[INDEX_MAX_KEYS];
 	bool nulls[INDEX_MAX_KEYS];
 
 	if (f->info == NULL)
-		return slot_getattr(f->slot, scan->indexRelation->rd_index->indkey.values[0], isnull);
+		return slot_getattr(f->slot, key_of(scan, so), isnull);
 	GetPerTupleExprContext(f->estate)->ecxt_scantuple = f->slot;
 	ResetPerTupleExprContext(f->estate);
 	FormIndexDatum(f->info, f->slot, f->estate, values, nulls);
-	*isnull = nulls[0];
-	return values[0];
+	*isnull = nulls[so->ann.meta.column];
+	return values[so->ann.meta.column];
 }
 
 static double
@@ -97,7 +104,7 @@ from_table(IndexScanDesc scan, SpAnnScan *so, ItemPointer tid, double *distance)
 		return false;
 	old = MemoryContextSwitchTo(f->temporary);
 	{
-		Datum value = indexed_value(scan, f, &isnull);
+		Datum value = indexed_value(scan, so, f, &isnull);
 		const SpEmbedding *e = isnull ? NULL : (SpEmbedding *) PG_DETOAST_DATUM(value);
 
 		if (e != NULL)

@@ -201,7 +201,7 @@ sp_ann_insert(Relation index, Datum *values, bool *isnull, ItemPointer tid, Rela
 	row = sp_ann_encode(e, values, isnull, tid);
 	ann = *e->ann;
 	if (ann.label_at != 0 && row->list < ann.meta.lists)
-		sp_ann_set_label(&ann, row->side, sp_ann_label(index, values, isnull));
+		sp_ann_set_label(&ann, row->side, sp_ann_label(&ann.meta, index, values, isnull));
 	put_row(index, &ann, row, e->ann->heads[row->list]);
 	return false;
 }

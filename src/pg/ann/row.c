@@ -72,13 +72,15 @@ sp_ann_encode_in_list(SpAnnEncoder *e, const float *vector, uint32 list)
 }
 
 int32
-sp_ann_label(Relation index, const Datum *values, const bool *isnull)
+sp_ann_label(const SpAnnMeta *meta, Relation index, const Datum *values, const bool *isnull)
 {
-	if (isnull[1])
+	int column = 1 - meta->column;
+
+	if (isnull[column])
 		return SP_ANN_NO_LABEL;
-	return TupleDescAttr(RelationGetDescr(index), 1)->attlen == sizeof(int16)
-	           ? DatumGetInt16(values[1])
-	           : DatumGetInt32(values[1]);
+	return TupleDescAttr(RelationGetDescr(index), column)->attlen == sizeof(int16)
+	           ? DatumGetInt16(values[column])
+	           : DatumGetInt32(values[column]);
 }
 
 const float *
@@ -96,15 +98,16 @@ SpAnnRow *
 sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool *isnull, ItemPointer tid)
 {
 	SpAnnSide *side = (SpAnnSide *) e->row.side;
+	int column = e->ann->meta.column;
 	SpEmbedding *value;
 	const float *vector;
 
 	side->tid = *tid;
 	side->slot = 0;
 	e->row.list = SP_ANN_NULLS(e->ann);
-	if (isnull[0])
+	if (isnull[column])
 		return &e->row;
-	value = (SpEmbedding *) PG_DETOAST_DATUM(values[0]);
+	value = (SpEmbedding *) PG_DETOAST_DATUM(values[column]);
 	if (e->index != NULL)
 		e->ann = sp_ann_open(e->index);
 	sp_embedding_check_typmod(value, (int32) e->ann->meta.dims);
@@ -115,7 +118,7 @@ sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool *isnull, ItemPoin
 		sp_rotation_run(e->rotation, vector, e->rotated);
 		sp_ann_encode_in_list(e, vector, nearest_list(e));
 	}
-	if ((Pointer) value != DatumGetPointer(values[0]))
+	if ((Pointer) value != DatumGetPointer(values[column]))
 		pfree(value);
 	return &e->row;
 }

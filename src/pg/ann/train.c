@@ -68,10 +68,11 @@ static void
 offer_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
 {
 	Sample *s = arg;
+	int column = s->meta->column;
 	SpEmbedding *value;
 	size_t at;
 
-	if (isnull[0])
+	if (isnull[column])
 		return;
 	s->seen++;
 	if (s->rows == NULL)
@@ -79,7 +80,7 @@ offer_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	at = s->n < s->room ? s->n : (size_t) pg_prng_uint64_range(&s->random, 0, (uint64) s->seen - 1);
 	if (at >= s->room)
 		return;
-	value = (SpEmbedding *) PG_DETOAST_DATUM(values[0]);
+	value = (SpEmbedding *) PG_DETOAST_DATUM(values[column]);
 	sp_embedding_check_typmod(value, (int32) s->meta->dims);
 	if (s->meta->metric != SP_ANN_COSINE ||
 	    sp_vector_norm_squared(value->values, (size_t) value->dims) > 0)
@@ -87,7 +88,7 @@ offer_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 		put_row(s, value, at);
 		s->n = Max(s->n, at + 1);
 	}
-	if ((Pointer) value != DatumGetPointer(values[0]))
+	if ((Pointer) value != DatumGetPointer(values[column]))
 		pfree(value);
 }
 

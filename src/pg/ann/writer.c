@@ -39,9 +39,9 @@ struct SpAnnWriter
 /* --- what the index is to be ---------------------------------------------------------- */
 
 static SpAnnMetric
-metric_of(Relation index)
+metric_of(Relation index, int column)
 {
-	FmgrInfo *support = index_getprocinfo(index, 1, 1);
+	FmgrInfo *support = index_getprocinfo(index, (AttrNumber) (column + 1), 1);
 
 	return (SpAnnMetric) DatumGetInt32(FunctionCall0Coll(support, InvalidOid));
 }
@@ -60,19 +60,30 @@ check_dims(Relation index, const SpAnnMeta *meta, int32 typmod)
 		                errhint("Use rerank = 'heap'.")));
 }
 
-static void
+/* Only classes of embeddings have a support function. */
+static bool
+is_embedding(Relation index, int column)
+{
+	return OidIsValid(index->rd_support[column]);
+}
+
+/* Where the embedding is. */
+static int
 check_columns(Relation index)
 {
-	if (IndexRelationGetNumberOfKeyAttributes(index) > SP_ANN_COLUMNS)
+	int n = IndexRelationGetNumberOfKeyAttributes(index);
+
+	if (n > SP_ANN_COLUMNS)
 		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
-		                errmsg("spotai_ann indexes have an embedding and at most one label")));
-	if (index->rd_support[0] == InvalidOid)
+		                errmsg("an index of spotai_ann has an embedding and at most one label")));
+	if (n == 1 && !is_embedding(index, 0))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		                errmsg("the first column of a spotai_ann index is an embedding")));
-	if (IndexRelationGetNumberOfKeyAttributes(index) > 1 && index->rd_support[1] != InvalidOid)
+		                errmsg("an index of spotai_ann needs an embedding")));
+	if (n == 2 && is_embedding(index, 0) == is_embedding(index, 1))
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-		                errmsg("the second column of a spotai_ann index is a label"),
+		                errmsg("an index of spotai_ann has one embedding and one label"),
 		                errhint("Labels are integer or smallint.")));
+	return is_embedding(index, 0) ? 0 : 1;
 }
 
 /* A row and its code must fit on a page. */
@@ -97,14 +108,15 @@ void
 sp_ann_meta_begin(Relation index, SpAnnMeta *meta)
 {
 	SpAnnOptions *options = (SpAnnOptions *) index->rd_options;
-	int32 typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+	int column = check_columns(index);
+	int32 typmod = TupleDescAttr(RelationGetDescr(index), column)->atttypmod;
 
-	check_columns(index);
 	memset(meta, 0, sizeof(*meta));
 	meta->magic = SP_ANN_MAGIC;
 	meta->version = SP_ANN_VERSION;
 	meta->seed = SEED;
-	meta->metric = (uint8) metric_of(index);
+	meta->metric = (uint8) metric_of(index, column);
+	meta->column = (uint8) column;
 	meta->bits = options != NULL ? (uint8) options->bits : 1;
 	meta->rerank = options != NULL ? (uint8) options->rerank : SP_ANN_FROM_HEAP;
 	meta->has_label = IndexRelationGetNumberOfKeyAttributes(index) > 1;
