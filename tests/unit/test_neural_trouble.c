@@ -104,6 +104,11 @@ stop_after(const SpEnv *env, Ledger *l, const SpModel *model, const SpNeuralConf
 	st = sp_separator_push(s, mix, frames);
 	if (st == SP_OK)
 		st = sp_separator_finish(s);
+	/* the rest is computed when it is asked for */
+	while (st == SP_OK && sp_separator_pull(s, nowhere, 4096) > 0)
+		continue;
+	if (st == SP_OK)
+		st = sp_separator_finish(s);
 	CHECK(st == SP_ERR_CANCELED || st == SP_OK);
 	if (st == SP_ERR_CANCELED)
 	{

@@ -286,6 +286,38 @@ resample_out(Neural *n, int stem, const float *in, size_t frames, size_t *total)
 	return st;
 }
 
+/* So many frames go from patches to the queues as they are. */
+static SpStatus
+move_stems(Neural *n, size_t frames)
+{
+	float *to[SP_SEPARATOR_MAX_STEMS] = {0};
+	SpStatus st = SP_OK;
+
+	for (int i = 0; i < n->estimated && st == SP_OK; i++)
+		st = sp_fifo_append(n->ready[i], frames, &to[i]);
+	if (st == SP_OK)
+		sp_patches_pull(n->patches, to, frames);
+	return st;
+}
+
+/* So many frames; 0 is the end. */
+static SpStatus
+convert_stems(Neural *n, size_t frames)
+{
+	SpStatus st = SP_OK;
+	size_t made;
+
+	sp_patches_pull(n->patches, n->stems, frames);
+	for (int i = 0; i < n->estimated && st == SP_OK; i++)
+	{
+		if (n->out[i] == NULL)
+			st = queue_stem(n, i, n->stems[i], frames);
+		else
+			st = resample_out(n, i, frames > 0 ? n->stems[i] : NULL, frames, &made);
+	}
+	return st;
+}
+
 /*
  * One more block of every stem from patches to the queues, which may get
  * nothing of it yet: resamplers keep the first ones back.  *some: there was one.
@@ -293,23 +325,20 @@ resample_out(Neural *n, int stem, const float *in, size_t frames, size_t *total)
 static SpStatus
 fetch(Neural *n, bool *some)
 {
-	size_t got = sp_patches_pull(n->patches, n->stems, BLOCK);
-	size_t made = 0;
+	size_t got = sp_patches_ready(n->patches, BLOCK);
 	SpStatus st = SP_OK;
 
+	got = got < BLOCK ? got : BLOCK;
 	*some = got > 0;
-	if (got == 0 && !n->finished)
-		return SP_OK;
-	for (int i = 0; i < n->estimated && st == SP_OK; i++)
+	if (got == 0 && n->finished)
 	{
-		if (n->out[i] == NULL)
-			st = queue_stem(n, i, n->stems[i], got);
-		else
-			st = resample_out(n, i, got > 0 ? n->stems[i] : NULL, got, &made);
-	}
-	if (got == 0)
 		n->drained = true;
-	return st;
+		/* how computing the rest went */
+		st = sp_patches_finish(n->patches);
+	}
+	if (st != SP_OK || (got == 0 && !n->finished))
+		return st;
+	return n->in == NULL && n->channels == 2 ? move_stems(n, got) : convert_stems(n, got);
 }
 
 /*

@@ -399,35 +399,21 @@ sp_patches_push(SpPatches *p, const float *in, size_t frames)
 	return p->status;
 }
 
-/* Room for the rest in all queues, which would otherwise grow by doubling: levels come 20 s late. */
+/* One step of what is left: a frame, a patch padded with zeros, or the rendering of the last. */
 static SpStatus
-reserve_rest(SpPatches *p)
+proceed(SpPatches *p)
 {
-	SpStatus st = SP_OK;
+	SpStatus st;
 
-	for (int s = 0; s < p->cfg.stems && st == SP_OK; s++)
-		st = sp_fifo_reserve(p->stems[s].queue, p->total * p->hop - p->emitted);
-	return st;
-}
-
-/* Patches that are left, the last one padded with zeros; then the rendering of the last. */
-static SpStatus
-drain(SpPatches *p)
-{
-	SpStatus st = SP_OK;
-
-	if (p->cues != NULL)
-	{
-		st = reserve_rest(p);
-		sp_cues_finish(p->cues);
-	}
-	if (p->cues != NULL && st == SP_OK)
-		st = observe_all(p);
-	while (st == SP_OK && (p->patches == 0 || (p->patches - 1) * p->advance + p->frames < p->total))
-		st = start_patch(p);
+	if (p->cues != NULL && sp_cues_ready(p->cues) > 0)
+		return observe(p);
+	if (p->patches == 0 || (p->patches - 1) * p->advance + p->frames < p->total)
+		return start_patch(p);
+	st = start_batch(p, p->patches, false, p->total);
 	if (st == SP_OK)
-		st = start_batch(p, p->patches, false, p->total);
-	return st == SP_OK ? wait_for_batch(p) : st;
+		st = wait_for_batch(p);
+	p->drained = true;
+	return st;
 }
 
 SpStatus
@@ -436,7 +422,8 @@ sp_patches_finish(SpPatches *p)
 	if (p->finished || p->status != SP_OK)
 		return p->status;
 	p->finished = true;
-	if (p->length == 0)
+	p->drained = p->length == 0;
+	if (p->drained)
 		return SP_OK;
 	p->total = (size_t) ((p->length + p->fft_size + p->hop - 1) / p->hop);
 	/* full hops of zeros until the last frame is complete */
@@ -445,9 +432,19 @@ sp_patches_finish(SpPatches *p)
 		sp_feed_push(p->feed, NULL, p->hop);
 		p->status = advance(p);
 	}
-	if (p->status == SP_OK)
-		p->status = drain(p);
+	if (p->cues != NULL)
+		sp_cues_finish(p->cues);
 	return p->status;
+}
+
+/* What is computed when it is asked for needs no queues that hold the last 20 s. */
+size_t
+sp_patches_ready(SpPatches *p, size_t wanted)
+{
+	while (p->status == SP_OK && p->finished && !p->drained &&
+	       sp_fifo_queued(p->stems[0].queue) < wanted)
+		p->status = proceed(p);
+	return p->status == SP_OK ? sp_fifo_queued(p->stems[0].queue) : 0;
 }
 
 size_t

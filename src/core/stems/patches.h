@@ -37,8 +37,13 @@ void sp_patches_free(SpPatches *p);
 
 /* Interleaved left and right.  SP_ERR_CANCELED, SP_ERR_NO_MEMORY. */
 SpStatus sp_patches_push(SpPatches *p, const float *in, size_t frames);
-/* The end: afterwards pull gives as many frames as were pushed. */
+/*
+ * The end: afterwards pull gives as many frames as were pushed.  The rest is computed
+ * by ready; called again, finish answers how that went.
+ */
 SpStatus sp_patches_finish(SpPatches *p);
+/* Frames that pull has; once the song has ended, computes until these are `wanted` or all. */
+size_t sp_patches_ready(SpPatches *p, size_t wanted);
 /* Interleaved frames of each stem; out[stem] may be NULL. */
 size_t sp_patches_pull(SpPatches *p, float *const *out, size_t max_frames);
 

@@ -40,6 +40,7 @@ struct SpPatches
 	SpModelSpec spec;
 	SpStatus status; /* sticky */
 	bool finished;
+	bool drained; /* ... and all of it is in queues */
 	bool working; /* a batch has been started and not yet waited for */
 
 	size_t fft_size, hop, all_bins, stride;

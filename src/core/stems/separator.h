@@ -51,7 +51,10 @@ void sp_separator_free(SpSeparator *s);
  */
 SpStatus sp_separator_push(SpSeparator *s, const float *in, size_t frames);
 
-/* The song has ended: computes the rest, which pull then gives.  Polled and errors as push. */
+/*
+ * The song has ended: the rest is computed now, or when pull asks for it.  Polled
+ * and errors as push; called again, it answers what went wrong since.
+ */
 SpStatus sp_separator_finish(SpSeparator *s);
 
 /*
