@@ -33,6 +33,7 @@ INSERT INTO public.asks VALUES
     ('export_audio', NULL, 'reads rows of the tenant; writing files is for pg_write_server_files'),
     ('sdr', NULL, 'reads rows of the tenant'), ('bss_eval', NULL, 'reads rows of the tenant'),
     ('separate', 'stems:write', NULL), ('remix', 'stems:write', NULL),
+    ('set_embedding', 'vector:write', NULL),
     ('model_import', 'model:write', NULL), ('model_install_base', 'model:write', NULL), ('model_activate', 'model:write', NULL),
     ('model_drop', 'model:write', NULL),
     ('model_export', NULL, 'reads rows of the tenant; writing files is for pg_write_server_files'),
@@ -64,6 +65,7 @@ INSERT INTO public.asks VALUES
     ('subject_erase', 'privacy:write', NULL), ('hold_place', 'privacy:hold', NULL), ('hold_release', 'privacy:hold', NULL),
     ('retention_set', 'privacy:write', NULL), ('retention_drop', 'privacy:write', NULL), ('retention_run', 'privacy:write', NULL),
     ('purge', 'privacy:write', NULL), ('register_personal_data', NULL, 'for the operator alone'), ('unregister_personal_data', NULL, 'for the operator alone'),
+    ('index_check', NULL, 'reads an index, for the operator alone'),
     ('migrate', NULL, 'for the owner of the tables');
 
 -- What may change something is volatile; the rest the server keeps from writing.
@@ -109,6 +111,7 @@ CREATE FUNCTION public.call_of(fn pg_proc) RETURNS text LANGUAGE sql AS $$
             WHEN 'uuid' THEN '''11111111-1111-1111-1111-111111111111''' WHEN 'jsonb' THEN '''{}''' WHEN 'interval' THEN '''1 day'''
             WHEN 'regclass' THEN '''spotai.track''' WHEN 'bytea' THEN '''\x00''' WHEN 'boolean' THEN 'true'
             WHEN 'timestamp with time zone' THEN 'now()' WHEN 'integer' THEN '1' WHEN 'bigint' THEN '1' WHEN 'oid' THEN '1'
+            WHEN 'spotai.embedding' THEN '''[1]'''
             ELSE CASE WHEN t::regtype::text LIKE '%[]' THEN '''{}''' ELSE '''x''' END END, t::regtype), ', ' ORDER BY n))
     FROM unnest(fn.proargtypes) WITH ORDINALITY u (t, n)
 $$;

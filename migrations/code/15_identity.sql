@@ -352,6 +352,7 @@ SET search_path = pg_catalog, pg_temp AS $$
     ) g (kind, grantee, privileges)
     JOIN (VALUES
         ('music', 'audio'), ('music', 'audio_chunk'), ('music', 'track'), ('music', 'job'), ('music', 'schedule'),
+        ('music', 'embedding_space'), ('music', 'track_embedding'),
         ('model', 'model'), ('model', 'model_tensor'), ('model', 'model_chunk'),
         ('tenant', 'tenant'),
         ('identity', 'principal'), ('identity', 'role'), ('identity', 'permission'), ('identity', 'role_member'),
@@ -390,6 +391,8 @@ SET search_path = pg_catalog, pg_temp AS $$
         ('model', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''model:write''))', NULL),
         ('model_tensor', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''model:write''))', NULL),
         ('model_chunk', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''model:write''))', NULL),
+        ('embedding_space', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''vector:write''))', NULL),
+        ('track_embedding', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''vector:write''))', NULL),
         -- what a job will do is in the row as it will be
         ('job', '{INSERT,UPDATE,DELETE}', '(SELECT _spotai.permitted(''job:submit''))',
          '(SELECT _spotai.permitted(''job:submit'')) AND _spotai.job_permitted(kind)'),

@@ -60,6 +60,8 @@ VALUES
     ('spotai.audio', NULL, 'none', NULL, NULL, NULL, 'music; nobody owns a row but the tenant'),
     ('spotai.audio_chunk', NULL, 'none', NULL, NULL, NULL, 'the bytes of music'),
     ('spotai.track', NULL, 'none', NULL, NULL, NULL, 'published works, and the names that they are published under'),
+    ('spotai.embedding_space', NULL, 'none', NULL, NULL, NULL, 'names of programs'),
+    ('spotai.track_embedding', NULL, 'none', NULL, NULL, NULL, 'numbers made of music'),
     ('spotai.job', NULL, 'none', NULL, NULL, NULL, 'work on tracks and files, by roles of the database'),
     ('spotai.schedule', NULL, 'none', NULL, NULL, NULL, 'as jobs'),
     ('spotai.model', NULL, 'none', NULL, NULL, NULL, 'weights and their origin'),

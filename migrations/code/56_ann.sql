@@ -1,7 +1,7 @@
 -- ann: an index for embeddings
 
 CREATE FUNCTION _spotai.ann_handler(internal) RETURNS index_am_handler
-LANGUAGE C AS 'MODULE_PATHNAME', 'spotai_ann_handler';
+LANGUAGE C IMMUTABLE AS 'MODULE_PATHNAME', 'spotai_ann_handler';
 COMMENT ON FUNCTION _spotai.ann_handler(internal) IS 'the access method spotai_ann';
 CREATE ACCESS METHOD spotai_ann TYPE INDEX HANDLER _spotai.ann_handler;
 COMMENT ON ACCESS METHOD spotai_ann IS 'nearest neighbours: inverted lists with RaBitQ codes';
@@ -53,7 +53,7 @@ COMMENT ON OPERATOR CLASS spotai.int2_label_ops USING spotai_ann IS 'labels: = a
 
 CREATE FUNCTION spotai.vector_counters(
     OUT scans bigint, OUT lists bigint, OUT codes bigint, OUT fetches bigint, OUT stopped bigint
-) LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'spotai_vector_counters';
+) LANGUAGE C STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'spotai_vector_counters';
 COMMENT ON FUNCTION spotai.vector_counters() IS
 'what scans of spotai_ann indexes have done in this session: scans, lists and codes they looked at, exact distances they fetched, and how many stopped at spotai.vector_max_scan before they had enough';
 
@@ -62,12 +62,12 @@ CREATE FUNCTION spotai.index_stats(
     OUT rows bigint, OUT without_distance bigint, OUT lists integer, OUT empty_lists integer, OUT largest_list bigint,
     OUT imbalance double precision, OUT rows_at_build bigint, OUT drift double precision,
     OUT pages bigint, OUT empty_pages bigint, OUT advice text
-) LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'spotai_ann_stats';
+) LANGUAGE C STABLE STRICT SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'spotai_ann_stats';
 COMMENT ON FUNCTION spotai.index_stats(regclass) IS
 'what a spotai_ann index looks like: rows, those without a distance (NULL, zeros under cosine), lists; imbalance 1 when all lists are as long, drift 1 when rows are as near to their centroids as when it was built; advice, or null';
 
 CREATE FUNCTION _spotai.index_problems(index regclass) RETURNS text[]
-LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'spotai_ann_problems';
+LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'spotai_ann_problems';
 COMMENT ON FUNCTION _spotai.index_problems(regclass) IS
 'pages, rows and codes of a spotai_ann index that are not as they should be; nobody writes to the table meanwhile';
 
@@ -77,7 +77,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET enable_indexscan = on
 DECLARE
     i record;
     query record;
-    nearest text;
     truth double precision[];
     found double precision[];
     good bigint := 0;
@@ -91,16 +90,16 @@ BEGIN
     JOIN pg_amop a ON a.amopfamily = c.opcfamily
     JOIN pg_operator o ON o.oid = a.amopopr
     WHERE x.indexrelid = index_recall.index;
-    nearest := format('SELECT array_agg(d) FROM (SELECT (%1$s) OPERATOR(spotai.%2$s) $1 AS d FROM %3$s WHERE true%4$s
-                       ORDER BY (%1$s) OPERATOR(spotai.%2$s) $1 LIMIT 10) x', i.value, i.operator, i.tab, i.condition);
     FOR query IN EXECUTE format('SELECT (%1$s) AS v FROM %2$s WHERE (%1$s) IS NOT NULL%3$s ORDER BY random() LIMIT $1',
                                 i.value, i.tab, i.condition) USING queries LOOP
-        SET LOCAL enable_indexscan = off;
-        EXECUTE nearest INTO truth USING query.v;
-        SET LOCAL enable_indexscan = on;
-        SET LOCAL enable_seqscan = off;
-        EXECUTE nearest INTO found USING query.v;
-        SET LOCAL enable_seqscan = on;
+        FOR exact IN 0..1 LOOP
+            PERFORM set_config(CASE exact WHEN 0 THEN 'enable_seqscan' ELSE 'enable_indexscan' END, 'off', true);
+            EXECUTE format('SELECT array_agg(d) FROM (SELECT (%1$s) OPERATOR(spotai.%2$s) $1 AS d FROM %3$s WHERE true%4$s
+                            ORDER BY (%1$s) OPERATOR(spotai.%2$s) $1 LIMIT 10) x', i.value, i.operator, i.tab, i.condition)
+            INTO truth USING query.v;
+            PERFORM set_config(CASE exact WHEN 0 THEN 'enable_seqscan' ELSE 'enable_indexscan' END, 'on', true);
+            found := CASE exact WHEN 0 THEN truth ELSE found END;
+        END LOOP;
         wanted := wanted + cardinality(truth);
         good := good + (SELECT count(*) FROM unnest(found) d
                         WHERE d <= truth[cardinality(truth)] + 1e-6 * abs(truth[cardinality(truth)]));

@@ -27,7 +27,7 @@ BEGIN
                               'subject_export', 'embedding', 'to_array', 'l2_distance', 'inner_product',
                               'negative_inner_product', 'cosine_distance', 'cosine_similarity', 'embedding_eq',
                               'embedding_ne', 'dims', 'l2_norm', 'normalize', 'subvector', 'sum', 'avg',
-                              'vector_counters', 'index_stats']),
+                              'vector_counters']),
             -- policies call these in the name of whoever reads or writes
             (everybody, ARRAY['_spotai.permitted', '_spotai.job_permitted']),
             (people, ARRAY['issue_token', 'issue_refresh_token', 'rotate_signing_key', 'trust_issuer', 'distrust_issuer',
@@ -36,7 +36,7 @@ BEGIN
                            'retention_drop', 'retention_run', 'purge']),
             (music, ARRAY['ingest', 'ingest_file', 'ingest_large_object', 'audio_content', 'export_audio', 'waveform_svg',
                           'models', 'model_catalog', 'separate', 'remix', 'sdr', 'bss_eval', 'submit', 'wait', 'cancel',
-                          'schedule', 'unschedule', 'job_kinds']),
+                          'schedule', 'unschedule', 'job_kinds', 'set_embedding', 'similar_tracks', 'embedding_index']),
             ('spotai_admin, spotai_worker', ARRAY['run_jobs']),
             ('spotai_admin, spotai_auditor', ARRAY['audit_verify', 'audit_export', 'audit_seal', 'audit_detail']),
             -- for whoever owns tables of his own
@@ -46,7 +46,7 @@ BEGIN
                                    'model_export', 'model_content', 'model_activate', 'model_drop', 'secret_put',
                                    'secret_rotate', 'secret_delete', 'secrets', 'rekey', 'data_keys', 'register_personal_data',
                                    'unregister_personal_data']),
-            ('spotai_admin', ARRAY['index_check', '_spotai.index_problems', '_spotai.index_recall']),
+            ('spotai_admin', ARRAY['index_stats', 'index_check', '_spotai.index_problems', '_spotai.index_recall']),
             ('spotai_secret_reader', ARRAY['secret_get'])
         ) g (grantees, names)
         JOIN pg_catalog.pg_proc p ON CASE p.pronamespace WHEN 'spotai'::regnamespace THEN p.proname::text

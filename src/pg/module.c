@@ -27,6 +27,7 @@
 #include "pg/secrets/secrets.h"
 #include "pg/sql.h"
 #include "pg/stems/stems.h"
+#include "pg/vector/similar.h"
 
 SP_MODULE_MAGIC;
 
@@ -43,6 +44,7 @@ _PG_init(void)
 	sp_model_init();
 	sp_ann_init();
 	sp_stems_init();
+	sp_similar_init();
 	sp_job_init();
 	sp_keys_init();
 	sp_secrets_init();

@@ -11,6 +11,7 @@
 #include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "pg/identity/identity.h"
 #include "pg/owner.h"
@@ -42,6 +43,123 @@ sp_pg_query(SpQuery *q, const Datum *args, const char *nulls, bool read_only)
 	MemoryContextSwitchTo(caller);
 	if (rc < 0)
 		elog(ERROR, "could not run \"%s\": %s", q->text, SPI_result_code_string(rc));
+	return SPI_processed;
+}
+
+/* Plans of texts made at run time that a backend keeps; some 50 KB each. */
+#define KEPT_TEXTS 16
+
+typedef struct KeptText
+{
+	char *text; /* NULL: free */
+	int nargs;
+	Oid types[SP_QUERY_MAX_ARGS];
+	SPIPlanPtr plan;
+	int running; /* a plan that runs must not be freed */
+	uint64 last_used;
+} KeptText;
+
+static KeptText *
+find_text(KeptText *kept, const char *text, int nargs, const Oid *types)
+{
+	for (int i = 0; i < KEPT_TEXTS; i++)
+		if (kept[i].text != NULL && kept[i].nargs == nargs &&
+		    memcmp(kept[i].types, types, sizeof(Oid) * nargs) == 0 &&
+		    strcmp(kept[i].text, text) == 0)
+			return &kept[i];
+	return NULL;
+}
+
+/* A free place, or that of what was not used for longest; NULL when all of them run. */
+static KeptText *
+make_room(KeptText *kept)
+{
+	KeptText *oldest = NULL;
+
+	for (int i = 0; i < KEPT_TEXTS; i++)
+	{
+		if (kept[i].text == NULL)
+			return &kept[i];
+		if (kept[i].running == 0 && (oldest == NULL || kept[i].last_used < oldest->last_used))
+			oldest = &kept[i];
+	}
+	if (oldest != NULL)
+	{
+		SPI_freeplan(oldest->plan);
+		pfree(oldest->text);
+		memset(oldest, 0, sizeof(*oldest));
+	}
+	return oldest;
+}
+
+static SPIPlanPtr
+prepare_text(const char *text, int nargs, const Oid *types)
+{
+	SPIPlanPtr plan =
+		SPI_prepare_cursor(text, nargs, unconstify(Oid *, types), CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "could not prepare \"%s\": %s", text, SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* NULL when it cannot be kept. */
+static KeptText *
+keep_text(KeptText *kept, const char *text, int nargs, const Oid *types, SPIPlanPtr plan)
+{
+	KeptText *q = make_room(kept);
+
+	if (q == NULL)
+		return NULL;
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not keep the plan of \"%s\"", text);
+	q->plan = plan;
+	q->nargs = nargs;
+	memcpy(q->types, types, sizeof(Oid) * nargs);
+	q->text = MemoryContextStrdup(TopMemoryContext, text);
+	return q;
+}
+
+static int
+run_kept(KeptText *const q, const Datum *const args, const bool read_only)
+{
+	volatile int rc = 0;
+
+	q->running++;
+	PG_TRY();
+	{
+		rc = SPI_execute_plan(q->plan, unconstify(Datum *, args), NULL, read_only, 0);
+	}
+	PG_FINALLY();
+	{
+		q->running--;
+	}
+	PG_END_TRY();
+	return rc;
+}
+
+uint64
+sp_pg_query_text(const char *text, int nargs, const Oid *types, const Datum *args, bool read_only)
+{
+	static KeptText kept[KEPT_TEXTS];
+	static uint64 now = 0;
+	MemoryContext caller = CurrentMemoryContext;
+	KeptText *q = find_text(kept, text, nargs, types);
+	KeptText once = {0};
+	int rc;
+
+	if (q == NULL)
+	{
+		once.plan = prepare_text(text, nargs, types);
+		q = keep_text(kept, text, nargs, types, once.plan);
+	}
+	if (q == NULL)
+		q = &once;
+	q->last_used = ++now;
+	rc = run_kept(q, args, read_only);
+	MemoryContextSwitchTo(caller);
+	if (rc < 0)
+		elog(ERROR, "could not run \"%s\": %s", text, SPI_result_code_string(rc));
 	return SPI_processed;
 }
 

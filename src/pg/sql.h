@@ -35,6 +35,15 @@ typedef struct SpQuery
  */
 extern uint64 sp_pg_query(SpQuery *q, const Datum *args, const char *nulls, bool read_only);
 
+/*
+ * The same for a text that is made at run time, with no nulls among its arguments.
+ * Few backends ask many different ones: the plans of the last ones are kept, by
+ * text and types.  A plan is made without knowing the arguments, so what the
+ * planner should see is a constant in the text.
+ */
+extern uint64 sp_pg_query_text(const char *text, int nargs, const Oid *types, const Datum *args,
+                               bool read_only);
+
 /* Column col (from 1) of result row `row` (from 0) of the last query. */
 extern Datum sp_pg_column(uint64 row, int col, bool *isnull);
 

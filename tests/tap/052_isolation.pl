@@ -42,7 +42,7 @@ my %owner_sees_all = map { $_ => 1 } qw(job schedule tenant);
 my %of_submitter = map { $_ => 1 } qw(job schedule);
 
 # What needs a permission; sql/permissions.sql says which, and that none is missing here.
-my %asks_to_write = map { $_ => 1 } qw(audio audio_chunk track job schedule model model_tensor model_chunk);
+my %asks_to_write = map { $_ => 1 } qw(audio audio_chunk track job schedule model model_tensor model_chunk embedding_space track_embedding);
 sub asks_to_read { return $_[0] =~ /^audit_(entry|log)/; }
 
 my $node = plain_node('isolation', "spotai.key_command = 'echo 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f'\n");
@@ -65,6 +65,7 @@ sub fill
 		SELECT spotai.login_api_key('$key');
 		SELECT spotai.ingest(pg_temp.sine(440, 9000, 16000, 2, 8000), '$name');
 		SELECT count(*) FROM spotai.separate((SELECT id FROM spotai.track WHERE title = '$name'), 2, 'classical');
+		SELECT spotai.set_embedding((SELECT id FROM spotai.track WHERE title = '$name'), 'own', '[1,2]');
 		SELECT spotai.model_import('$weights', 'tiny', params => '$params');
 		SELECT spotai.submit('noop', run_at => now() + interval '1 year');
 		SELECT spotai.schedule('nightly', '0 3 * * *', 'noop');

@@ -39,6 +39,9 @@ grow(SpCandidates *c, size_t n)
 	float *keys, *scratch;
 	char *records;
 
+	/* what is doubled below must not overflow */
+	if (n > SIZE_MAX / 4 - c->count)
+		return SP_ERR_NO_MEMORY;
 	while (room < c->count + n)
 		room *= 2;
 	if (room == c->room)
@@ -107,16 +110,25 @@ sp_candidates_first(const SpCandidates *c)
 	return c->queued < c->count ? c->bound : INFINITY;
 }
 
-/* The k-th least of x[n], from 0; x is mixed up (Hoare 1961). */
+/*
+ * The k-th least of x[n], from 0; x is mixed up (Hoare 1961).  Where the pivot is
+ * taken from follows no order that rows may have: of keys that rise and then fall,
+ * the middle ones would be the worst, and time the square of n.  (Numbers from
+ * Knuth's generator, TAOCP 3.3.4, MMIX.)
+ */
 static float
 select_least(float *x, size_t n, size_t k)
 {
 	size_t low = 0, high = n - 1;
+	uint64_t random = 0;
 
 	while (low < high)
 	{
-		float pivot = x[low + (high - low) / 2];
 		size_t i = low, j = high;
+		float pivot;
+
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		pivot = x[low + (random >> 32) % (high - low + 1)];
 
 		for (;; i++, j--)
 		{

@@ -6,6 +6,7 @@
  */
 #include "core/vector/horizon.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,19 @@
 #define WEIGHT 0.25
 /* Of the mean distance of the nearest centroid: what counts as no less. */
 #define LEAST 0.25
+/* Of that of all centroids; only where there are hardly more different rows than lists. */
+#define LEAST_OF_ALL 1e-3
+
+/* Ranks that tell of neighbours nearer than the first: fewer are noise, more no line. */
+#define FITTED 4
+/*
+ * Of the line's slope, for those: the nearer, the less it is.  On 100 lists of 60,000 rows in
+ * 32 dimensions around a surface of 8, seen through 5,000, a search for a recall of .95 found
+ * .86 of the first rows and .94 of the first ten with all of it, .96 and .96 with a quarter.
+ */
+#define BENT 0.25
+/* So many ranks beyond the last its line is followed: 256 times as deep. */
+#define BEYOND 8
 
 static const double recalls[SP_HORIZON_RECALLS] = {.5, .8, .9, .95, .98, .99, .995, .999};
 
@@ -28,6 +42,7 @@ typedef struct Work
 	const SpHorizonData *data;
 	size_t most;    /* neighbours of a query, at most MOST_RANK */
 	SpQueue near;   /* all rows, as neighbours of a query */
+	double *first;  /* [queries], measures of the nearest centroid */
 	float *reaches; /* [ranks][queries][most] */
 } Work;
 
@@ -40,13 +55,19 @@ measure(const SpHorizonData *d, const float *a, const float *b, double length)
 	return length > 0 ? -sp_vector_inner_product(a, b, d->dims) / length : 0;
 }
 
+/* Of the nearest centroid, and added to *sum those of all. */
 static double
-nearest_centroid(const SpHorizonData *d, const float *q, double length)
+nearest_centroid(const SpHorizonData *d, const float *q, double *sum)
 {
-	double least = INFINITY;
+	double least = INFINITY, length = sqrt(sp_vector_norm_squared(q, d->dims));
 
 	for (size_t i = 0; i < d->lists; i++)
-		least = fmin(least, measure(d, q, d->centroids + i * d->dims, length));
+	{
+		double at = measure(d, q, d->centroids + i * d->dims, length);
+
+		least = fmin(least, at);
+		*sum += sqrt(fmax(at, 0));
+	}
 	return least;
 }
 
@@ -63,6 +84,13 @@ divisor(const SpHorizon *h, SpVectorMetric metric, double first)
 	return metric == SP_METRIC_L2_SQUARED ? fmax(sqrt(fmax(first, 0)), h->least) : 1;
 }
 
+/* Vectors may be as long as floats allow, and what is made of them a little longer. */
+static float
+to_float(double x)
+{
+	return (float) fmax(-FLT_MAX, fmin(x, FLT_MAX));
+}
+
 /* Of one query's neighbours up to each rank: how far out their lists are. */
 static void
 measure_query(Work *w, size_t at, const SpHorizon *h)
@@ -70,7 +98,7 @@ measure_query(Work *w, size_t at, const SpHorizon *h)
 	const SpHorizonData *d = w->data;
 	const float *q = d->queries + at * d->dims;
 	double length = sqrt(sp_vector_norm_squared(q, d->dims)), list[MOST_RANK];
-	double first = nearest_centroid(d, q, length), by = divisor(h, d->metric, first);
+	double first = w->first[at], by = divisor(h, d->metric, first);
 	size_t found = 0, rank = 1;
 
 	w->near.count = 0;
@@ -89,7 +117,7 @@ measure_query(Work *w, size_t at, const SpHorizon *h)
 			last = row.key;
 		}
 		for (size_t i = 0; i < rank; i++)
-			reaches[i] = (float) (difference(list[i], last, first) / by);
+			reaches[i] = to_float(difference(list[i], last, first) / by);
 	}
 }
 
@@ -119,17 +147,91 @@ take_quantiles(const Work *w, int r, size_t rank, float *out)
 	}
 }
 
-/* A quarter of how far the nearest centroid is in the mean. */
-static float
-least_divisor(const SpHorizonData *d)
+/*
+ * A quarter of how far the nearest centroid is in the mean; where queries are
+ * centroids, by how far all are: dividing by less would leave what a float holds.
+ */
+static SpStatus
+measure_first(const SpEnv *env, Work *w, float *least)
 {
-	double sum = 0;
+	const SpHorizonData *d = w->data;
+	double nearest = 0, all = 0, queries = (double) d->queries_n;
 
-	if (d->metric != SP_METRIC_L2_SQUARED)
-		return 0;
 	for (size_t i = 0; i < d->queries_n; i++)
-		sum += sqrt(nearest_centroid(d, d->queries + i * d->dims, 0));
-	return (float) fmax(LEAST * sum / (double) d->queries_n, 1e-30);
+	{
+		if (sp_should_stop(env))
+			return SP_ERR_CANCELED;
+		w->first[i] = nearest_centroid(d, d->queries + i * d->dims, &all);
+		nearest += sqrt(fmax(w->first[i], 0));
+	}
+	if (d->metric == SP_METRIC_L2_SQUARED)
+		*least = (float) fmax(
+			fmax(LEAST * nearest / queries, LEAST_OF_ALL * all / queries / (double) d->lists),
+			FLT_MIN);
+	return SP_OK;
+}
+
+/* What is wanted with a higher recall reaches no less far. */
+static void
+make_rise(double *x)
+{
+	for (int i = 1; i < SP_HORIZON_RECALLS; i++)
+		x[i] = fmax(x[i], x[i - 1]);
+}
+
+/* The line of least squares through the first ranks, at x. */
+static double
+fitted(const SpHorizon *h, int recall, double x)
+{
+	int n = h->ranks < FITTED ? h->ranks : FITTED;
+	double mean = 0, slope = 0, squares = 0, middle = (n - 1) / 2.0;
+
+	for (int r = 0; r < n; r++)
+	{
+		mean += h->reaches[r][recall] / n;
+		slope += (r - middle) * h->reaches[r][recall];
+		squares += (r - middle) * (r - middle);
+	}
+	return mean + slope / squares * (x - middle);
+}
+
+/*
+ * Where n is a small part of all rows, the ten nearest of those are nearer than
+ * the nearest of n.  Two ranks tell little of that: they are made to lie on the line
+ * that sp_horizon_reach() is to follow, which more of them tell of.
+ */
+static void
+smooth_begin(SpHorizon *h, double x)
+{
+	double at_x[SP_HORIZON_RECALLS], at_1[SP_HORIZON_RECALLS];
+
+	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+	{
+		at_x[i] = fitted(h, i, BENT * x);
+		at_1[i] = fitted(h, i, 1);
+	}
+	make_rise(at_x);
+	make_rise(at_1);
+	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+	{
+		h->reaches[0][i] = to_float(at_1[i] + (at_x[i] - at_1[i]) / (1 - x));
+		h->reaches[1][i] = to_float(at_1[i]);
+	}
+}
+
+/* The line through the last two ranks, far beyond them, must rise with the recall too. */
+static void
+smooth_end(SpHorizon *h)
+{
+	float *last = h->reaches[h->ranks - 1];
+	const float *before = h->reaches[h->ranks - 2];
+	double far[SP_HORIZON_RECALLS];
+
+	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+		far[i] = before[i] + ((double) last[i] - before[i]) * (1 + BEYOND);
+	make_rise(far);
+	for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+		last[i] = to_float(before[i] + (far[i] - before[i]) / (1 + BEYOND));
 }
 
 static SpStatus
@@ -138,7 +240,8 @@ measure_all(const SpEnv *env, Work *w, SpHorizon *out)
 	const SpHorizonData *d = w->data;
 	SpStatus st = sp_queue_reserve(&w->near, d->n);
 
-	out->least = least_divisor(d);
+	if (st == SP_OK)
+		st = measure_first(env, w, &out->least);
 	for (size_t i = 0; i < d->queries_n && st == SP_OK; i++)
 	{
 		if (sp_should_stop(env))
@@ -153,6 +256,9 @@ measure_all(const SpEnv *env, Work *w, SpHorizon *out)
 		out->ranks++;
 	}
 	out->depth = (float) (1 / d->share);
+	if (d->share < 1)
+		smooth_begin(out, log2(d->share));
+	smooth_end(out);
 	return SP_OK;
 }
 
@@ -170,9 +276,11 @@ sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 	for (; w.most < MOST_RANK && w.most * 8 <= data->n; w.most *= 2)
 		ranks++;
 	w.reaches = sp_alloc(env, ranks * data->queries_n * w.most, sizeof(float));
-	if (w.reaches != NULL)
+	w.first = sp_alloc(env, data->queries_n, sizeof(double));
+	if (w.reaches != NULL && w.first != NULL)
 		st = measure_all(env, &w, out);
 	sp_queue_free(&w.near);
+	sp_free(env, w.first);
 	sp_free(env, w.reaches);
 	return st;
 }
@@ -207,9 +315,7 @@ sp_horizon_reach(const SpHorizon *h, double recall, double depth)
 
 	if (h->ranks == 0 || recall >= 1)
 		return INFINITY;
-	at = log2(fmax(depth, 1) / h->depth);
-	if (h->ranks == 1)
-		return reach_of_rank(h->reaches[0], recall);
+	at = fmin(log2(fmax(depth, 1) / h->depth), h->ranks - 1 + BEYOND);
 	/* on the line through the two ranks beside it, or through the first two or the last two */
 	r = at < 0 ? 0 : at >= h->ranks - 1 ? h->ranks - 2 : (int) at;
 	low = reach_of_rank(h->reaches[r], recall);
@@ -223,6 +329,9 @@ sp_horizon_key(const SpHorizon *h, SpVectorMetric metric, double reach, double l
 {
 	double scale = metric == SP_METRIC_L2_SQUARED ? 1 : length;
 
+	/* times nothing, as of a query that is a centroid, it would be no number */
+	if (isinf(reach))
+		return -reach;
 	/* with products all is divided by the length of the query, reaches are not */
 	return (list - (1 - WEIGHT) * first - reach * scale * divisor(h, metric, first)) / WEIGHT;
 }

@@ -16,6 +16,9 @@ sp_queue_reserve(SpQueue *q, size_t n)
 
 	if (n <= q->room - q->count)
 		return SP_OK;
+	/* what is doubled below must not overflow */
+	if (n > SIZE_MAX / 4 - q->count)
+		return SP_ERR_NO_MEMORY;
 	while (room - q->count < n)
 		room = room < 64 ? 64 : 2 * room;
 	items = sp_alloc(q->env, room, sizeof(*items));

@@ -369,10 +369,11 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 		double candidate = sp_candidates_first(&so->candidates);
 		double exact = so->exact.count > 0 ? so->exact.items[0].key : INFINITY;
 		bool rows = has_rows(so), look = may_look(so);
+		double list = look ? list_key(so) : INFINITY;
 
 		if (!rows && !look)
 			break;
-		if (look && (!rows || list_key(so) <= fmin(candidate, exact)))
+		if (look && (!rows || list <= fmin(candidate, exact)))
 			look_into_list(scan, so);
 		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
 			take_candidate(scan, so);

@@ -34,6 +34,18 @@ to_real(Oid type, Datum x)
 	}
 }
 
+/* Without nulls they lie there as they will here: what an index on such a cast does most. */
+static Datum
+take_reals(ArrayType *array, int32 typmod)
+{
+	SpEmbedding *e = sp_embedding_new(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)));
+
+	memcpy(e->values, ARR_DATA_PTR(array), sizeof(float) * e->dims);
+	sp_embedding_check_finite(e);
+	sp_embedding_check_typmod(e, typmod);
+	return PointerGetDatum(e);
+}
+
 /* Of real, double precision, integer and numeric; for arrays of any bounds, but of one dimension. */
 Datum
 spotai_array_to_embedding(PG_FUNCTION_ARGS)
@@ -53,6 +65,8 @@ spotai_array_to_embedding(PG_FUNCTION_ARGS)
 	if (array_contains_nulls(array))
 		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 		                errmsg("an embedding cannot hold nulls")));
+	if (type == FLOAT4OID)
+		return take_reals(array, PG_GETARG_INT32(1));
 	get_typlenbyvalalign(type, &length, &by_value, &align);
 	deconstruct_array(array, type, length, by_value, align, &elements, NULL, &n);
 	e = sp_embedding_new(n);
@@ -63,14 +77,18 @@ spotai_array_to_embedding(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(e);
 }
 
-Datum
-spotai_embedding_to_array(PG_FUNCTION_ARGS)
+ArrayType *
+sp_embedding_to_array(const SpEmbedding *e)
 {
-	SpEmbedding *e = SP_GETARG_EMBEDDING(0);
 	Datum *elements = palloc(sizeof(Datum) * e->dims);
 
 	for (int i = 0; i < e->dims; i++)
 		elements[i] = Float4GetDatum(e->values[i]);
-	PG_RETURN_ARRAYTYPE_P(
-		construct_array(elements, e->dims, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT));
+	return construct_array(elements, e->dims, FLOAT4OID, sizeof(float4), true, TYPALIGN_INT);
+}
+
+Datum
+spotai_embedding_to_array(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_ARRAYTYPE_P(sp_embedding_to_array(SP_GETARG_EMBEDDING(0)));
 }

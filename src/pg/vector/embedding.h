@@ -14,6 +14,8 @@
 
 #include "fmgr.h"
 
+#include "utils/array.h"
+
 #include "core/vector/text.h"
 
 typedef struct SpEmbedding
@@ -39,5 +41,8 @@ extern void sp_embedding_check_typmod(const SpEmbedding *e, int32 typmod);
 
 /* 22000 when a value is NaN or infinite; what a computation may give. */
 extern void sp_embedding_check_finite(const SpEmbedding *e);
+
+/* Its numbers as a real[], palloc'd. */
+extern ArrayType *sp_embedding_to_array(const SpEmbedding *e);
 
 #endif /* SP_PG_EMBEDDING_H */
