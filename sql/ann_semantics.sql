@@ -365,4 +365,5 @@ EXPLAIN (COSTS off) SELECT id FROM labelled WHERE market = 3;
 EXPLAIN (COSTS off) SELECT count(*) FROM later;
 RESET enable_seqscan;
 DROP TABLE plain, later, parted, unlogged, temporary_, mixed, labelled, asked, many, grown;
+DROP FUNCTION vec, rows_of, agree, refused, pages, lists_of;
 \i :end

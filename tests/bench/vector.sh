@@ -223,8 +223,7 @@ upkeep_rows() {
     value=$(minus "$4" "${11}")
     printf '| %s: insert, bytes of WAL | %.0f | %s | 75,000 | %s |\n' "$name" "$value" "$(holds "$value" 3000)" "${11}"
     printf '| %s: the same right behind a checkpoint | %.0f | | | %s |\n' "$name" "$(minus "$2" "$9")" "$9"
-    value=$(minus "$5" "${12}")
-    printf '| %s: VACUUM, s | %s | %s | 63 | %s |\n' "$name" "$value" "$(holds "$value" 1)" "${12}"
+    printf '| %s: VACUUM of both, s | %s | %s | 63 | %s |\n' "$name" "$5" "$(holds "$5" 1)" "${12}"
     printf '| %s: VACUUM, MB of WAL | %s | | 246 | %s |\n' "$name" "$(mega "$(minus "$7" "${14}")")" "$(mega "${14}")"
 }
 

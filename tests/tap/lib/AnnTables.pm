@@ -109,9 +109,9 @@ sub trouble
 			SELECT count(*) - count(DISTINCT id), count(*) - (SELECT count(*) FROM t WHERE ctid IS NOT NULL)
 			FROM (SELECT id FROM t ORDER BY v $operator vec(1) LIMIT 100000000) s");
 		push @found, "$index: too many, and more than the table: $counts" if $counts ne '0|0';
-		# where it belongs
+		# where it belongs; of many a part, always another
 		my $lost = $node->safe_psql('postgres', "$by_index
-			SELECT count(*) FROM (SELECT * FROM t OFFSET 0) a
+			SELECT count(*) FROM (SELECT * FROM t ORDER BY CASE WHEN (SELECT count(*) FROM t) > 20000 THEN random() END LIMIT 20000) a
 			WHERE NOT EXISTS (SELECT FROM (SELECT id FROM t b ORDER BY b.v $operator a.v LIMIT 5) s WHERE s.id = a.id)");
 		push @found, "$index: $lost rows are not nearest to themselves" if $lost ne '0';
 	}
