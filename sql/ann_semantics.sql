@@ -264,6 +264,15 @@ UPDATE labelled SET market = 3 WHERE id <= 30;
 DELETE FROM labelled WHERE id BETWEEN 31 AND 60;
 VACUUM labelled;
 SELECT agree('labelled', vec(8)::text, '<=>', 'market = 3') AS relabelled;
+-- in front of the embedding it is a condition for lists of values, too
+DROP INDEX by_market;
+CREATE INDEX by_market ON labelled USING spotai_ann (market, v embedding_cosine_ops);
+INSERT INTO labelled SELECT n, CASE WHEN n % 11 <> 0 THEN n % 7 - 2 END, n % 3, vec(n) FROM generate_series(401, 450) n;
+SELECT c, agree('labelled', vec(8)::text, '<=>', c) FROM (VALUES (1, 'true'), (2, 'market = 3'), (3, 'market = ANY (''{3,-1}'')'), (4, 'market IN (0, 1, 99)'), (5, 'market = ANY (''{}'')'),
+    (6, 'market = ANY (''{3,NULL}'')'), (7, 'market = ANY (NULL)'), (8, 'market = 12345'), (9, 'market IS NULL'), (10, 'market > 2'), (11, 'market = 3 AND market = 4'),
+    (12, 'market = 3 AND id < 100'), (13, 'market = 2147483647'), (14, 'market = -2147483648'), (15, 'market = 4294967299'), (16, 'market = 3::smallint')) x(n, c) ORDER BY n;
+EXPLAIN (COSTS off) SELECT id FROM labelled WHERE market = 3 ORDER BY v <=> '[1,0,0,0]' LIMIT 3;
+EXPLAIN (COSTS off) SELECT id FROM labelled WHERE market = ANY ('{1,2}') ORDER BY v <=> '[1,0,0,0]' LIMIT 3;
 
 -- the inner side of a join; parameters, among them none
 CREATE TABLE asked AS SELECT id, v FROM later WHERE id <= 40 OR id > 2000;
@@ -348,7 +357,7 @@ SELECT rows, without_distance, (index_check('later_cosine')).* FROM index_stats(
 SELECT refused(s) FROM (VALUES
     ('CREATE INDEX ON mixed USING spotai_ann (v embedding_l2_ops)'), ('CREATE INDEX ON later USING spotai_ann (v)'), ('CREATE INDEX ON later USING spotai_ann (id)'),
     ('CREATE UNIQUE INDEX ON later USING spotai_ann (v embedding_l2_ops)'), ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops, v embedding_l2_ops)'),
-    ('CREATE INDEX ON labelled USING spotai_ann (market, v embedding_l2_ops)'), ('CREATE INDEX ON labelled USING spotai_ann (market)'),
+    ('CREATE INDEX ON labelled USING spotai_ann (market, tenant)'), ('CREATE INDEX ON labelled USING spotai_ann (market)'),
     ('CREATE INDEX ON labelled USING spotai_ann (v embedding_l2_ops, market, tenant)'), ('CREATE INDEX ON labelled USING spotai_ann (v embedding_l2_ops) INCLUDE (id)'),
     ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops DESC)'), ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops NULLS FIRST)'),
     ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops) WITH (lists = -1)'), ('CREATE INDEX ON later USING spotai_ann (v embedding_l2_ops) WITH (bits = 0)'),

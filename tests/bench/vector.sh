@@ -70,7 +70,7 @@ make_index() {
     local rerank bits figures
     read -r rerank bits <<< "$3"
     query -c 'DROP INDEX IF EXISTS ann' -c 'CHECKPOINT' 2> /dev/null
-    figures=$(ask cost "CREATE INDEX ann ON $1 USING spotai_ann (v embedding_$2_ops${4:+, $4}) WITH (rerank = '$rerank', bits = $bits)" \
+    figures=$(ask cost "CREATE INDEX ann ON $1 USING spotai_ann (${4:+$4, }v embedding_$2_ops) WITH (rerank = '$rerank', bits = $bits)" \
         "SET max_parallel_maintenance_workers = 2")
     echo "$figures $(query -c "SELECT pg_relation_size('ann')")"
     query -c "VACUUM ANALYZE $1" -c 'CHECKPOINT'
