@@ -124,7 +124,9 @@ LANGUAGE sql AS $$
       AND (p.proname, x.grantee::regrole::text) NOT IN (
           -- spotai.audit_enable() and spotai.audit_disable() make triggers in their caller's name
           ('require_tables', 'spotai_admin'), ('audit_drop_triggers', 'spotai_admin'), ('relation_name', 'spotai_admin'),
-          ('audit_rows', 'spotai_admin'), ('audit_event', 'spotai_admin'))
+          ('audit_rows', 'spotai_admin'), ('audit_event', 'spotai_admin'),
+          -- spotai.index_check() asks them in its caller's name
+          ('index_problems', 'spotai_admin'), ('index_recall', 'spotai_admin'))
       -- a policy calls it in the name of whoever reads or writes; nobody can by its name, without USAGE of the schema
       AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_policy'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = p.oid)
     UNION ALL

@@ -14,6 +14,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/pg_type_d.h"
 #include "miscadmin.h"
@@ -372,17 +373,20 @@ spotai_ann_problems(PG_FUNCTION_ARGS)
 {
 	Oid oid = PG_GETARG_OID(0), table = IndexGetRelation(oid, true);
 	Relation heap, index;
+	LOCKMODE lock;
 	Check c = {0};
 
 	if (!OidIsValid(table))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 		                errmsg("\"%s\" is not an index of spotai_ann", get_rel_name(oid))));
-	heap = table_open(table, ShareLock);
-	index = sp_ann_open_index(oid, ShareLock);
+	/* a standby has one writer, the recovery, and lets nobody keep it out */
+	lock = RecoveryInProgress() ? AccessShareLock : ShareLock;
+	heap = table_open(table, lock);
+	index = sp_ann_open_index(oid, lock);
 	begin_check(&c, index);
 	check_all(&c, heap);
-	relation_close(index, ShareLock);
-	table_close(heap, ShareLock);
+	relation_close(index, lock);
+	table_close(heap, lock);
 	if (c.told == NULL)
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TEXTOID));
 	PG_RETURN_DATUM(makeArrayResult(c.told, CurrentMemoryContext));

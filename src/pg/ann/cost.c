@@ -27,7 +27,7 @@
 #define DISTANCE(dims) (0.5 + (dims) / 400.0)
 #define ESTIMATE(dims) (0.5 + (dims) / 1600.0)
 /* A row of the table, found and looked at, in units of cpu_tuple_cost. */
-#define FETCH 15
+#define FETCH 36
 /* Rows whose distance is fetched for the first ten, and lists for them. */
 #define FIRST_ROWS  60
 #define FIRST_LISTS 6

@@ -27,6 +27,10 @@ SpAnnCounters sp_ann_counters;
 /* Of the neighbours that may be missed, what codes and too small a sample miss; lists may miss the rest. */
 #define MISSED_OTHERWISE 0.2
 
+/* Rows that are put in order at a time. */
+#define LEAST_FOUND 10
+#define MOST_FOUND  1000
+
 /* Rows of a page, whatever it says. */
 #define MOST_ROWS (BLCKSZ / sizeof(SpAnnSide))
 
@@ -124,7 +128,9 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	so->centroid = sp_alloc(env, so->ann.padded, sizeof(float));
 	if (so->rotated == NULL || so->in_unit == NULL || so->centroid == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index scan", NULL);
-	so->lists.env = so->exact.env = env;
+	so->lists.env = so->exact.env = so->late.env = env;
+	so->ready = palloc(sizeof(SpQueueItem) * MOST_FOUND);
+	so->floor = -INFINITY;
 	sp_candidates_init(&so->candidates, env, so->ann.side_size);
 	sp_pg_check(sp_rabitq_query_new(env, metric, so->ann.meta.bits, so->ann.padded, &so->codes),
 	            "index scan", NULL);
@@ -262,7 +268,7 @@ has_rows(const SpAnnScan *so)
 static double
 depth(const SpAnnScan *so)
 {
-	return so->matched > 0 ? (so->returned + 1) * so->scanned / so->matched : 1;
+	return so->matched > 0 ? (so->found + 1) * so->scanned / so->matched : 1;
 }
 
 static double
@@ -300,9 +306,10 @@ may_look(const SpAnnScan *so)
 }
 
 static void
-report_stop(IndexScanDesc scan, const SpAnnScan *so)
+report_stop(IndexScanDesc scan, SpAnnScan *so)
 {
 	sp_ann_counters.stopped++;
+	so->told = true;
 	ereport(NOTICE, (errmsg("scan of index \"%s\" stopped after %.0f rows",
 	                        RelationGetRelationName(scan->indexRelation), so->scanned),
 	                 errhint("Raise spotai.vector_max_scan, or set it to 0.")));
@@ -342,31 +349,22 @@ take_candidate(IndexScanDesc scan, SpAnnScan *so)
 	sp_queue_push(&so->exact, item);
 }
 
-/* false for a row that was seen twice: both are equally far, so one comes after the other. */
+/* The nearest of the rows whose distance is known; false for one that was seen twice, which comes next to itself. */
 static bool
-return_row(IndexScanDesc scan, SpAnnScan *so)
+take_row(SpAnnScan *so, SpQueueItem *row)
 {
-	SpQueueItem item = sp_queue_pop(&so->exact);
-	double distance;
-
-	if (item.id == so->last.id && item.key == so->last.key)
+	*row = sp_queue_pop(&so->exact);
+	if (row->id == so->last.id && row->key == so->last.key)
 		return false;
-	so->last = item;
-
-	memcpy(&distance, &item.place, sizeof(distance));
-	ItemPointerSet(&scan->xs_heaptid, (BlockNumber) (item.id >> 16), (OffsetNumber) item.id);
-	scan->xs_recheck = so->labels.recheck;
-	scan->xs_recheckorderby = false;
-	scan->xs_orderbyvals[0] = Float8GetDatum(distance);
-	scan->xs_orderbynulls[0] = false;
-	so->returned++;
+	so->last = *row;
+	so->found++;
 	so->reach = NAN;
 	return true;
 }
 
-/* The next row by distance; false when there is none. */
+/* The next row that nothing nearer is expected behind; false when there is none. */
 static bool
-next_by_distance(IndexScanDesc scan, SpAnnScan *so)
+find_row(IndexScanDesc scan, SpAnnScan *so, SpQueueItem *row)
 {
 	for (;;)
 	{
@@ -376,17 +374,75 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 		double list = look ? list_key(so) : INFINITY;
 
 		if (!rows && !look)
-			break;
+			return false;
 		if (look && (!rows || list <= fmin(candidate, exact)))
 			look_into_list(scan, so);
 		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
 			take_candidate(scan, so);
-		else if (return_row(scan, so))
+		else if (take_row(so, row))
 			return true;
 	}
-	if (so->lists.count > 0)
+}
+
+static int
+compare_items(const void *a, const void *b)
+{
+	if (sp_queue_is_less(a, b))
+		return -1;
+	return sp_queue_is_less(b, a) ? 1 : 0;
+}
+
+/*
+ * What was not expected to come behind a farther row sometimes does.  So rows are
+ * found some at a time, as many as an answer mostly has and more as it grows, and
+ * put in order; what is too late even then waits until nothing else is left.
+ */
+static void
+find_rows(IndexScanDesc scan, SpAnnScan *so)
+{
+	int wanted = (int) Min(Max(LEAST_FOUND, so->found / 2), MOST_FOUND), n = 0;
+	SpQueueItem row;
+
+	while (n < wanted && find_row(scan, so, &row))
+	{
+		if (row.key >= so->floor)
+			so->ready[n++] = row;
+		else
+		{
+			sp_pg_check(sp_queue_reserve(&so->late, 1), "index scan", NULL);
+			sp_queue_push(&so->late, row);
+		}
+	}
+	if (n < wanted && so->lists.count > 0 && !so->told)
 		report_stop(scan, so);
-	return false;
+	while (n < wanted && so->late.count > 0 && !has_rows(so) && !may_look(so))
+		so->ready[n++] = sp_queue_pop(&so->late);
+	qsort(so->ready, (size_t) n, sizeof(SpQueueItem), compare_items);
+	so->nready = n;
+	so->at = 0;
+	if (n > 0)
+		so->floor = so->ready[n - 1].key;
+}
+
+/* The next row by distance; false when there is none. */
+static bool
+next_by_distance(IndexScanDesc scan, SpAnnScan *so)
+{
+	const SpQueueItem *row;
+	double distance;
+
+	if (so->at == so->nready)
+		find_rows(scan, so);
+	if (so->at == so->nready)
+		return false;
+	row = &so->ready[so->at++];
+	memcpy(&distance, &row->place, sizeof(distance));
+	ItemPointerSet(&scan->xs_heaptid, (BlockNumber) (row->id >> 16), (OffsetNumber) row->id);
+	scan->xs_recheck = so->labels.recheck;
+	scan->xs_recheckorderby = false;
+	scan->xs_orderbyvals[0] = Float8GetDatum(distance);
+	scan->xs_orderbynulls[0] = false;
+	return true;
 }
 
 /* --- list by list --------------------------------------------------------------------- */

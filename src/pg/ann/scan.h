@@ -63,12 +63,17 @@ typedef struct SpAnnScan
 	SpQueue lists;           /* key: distance of the centroid */
 	SpCandidates candidates; /* key: the least that the distance may be; records: sides */
 	SpQueue exact;           /* key: the distance; place: what the operator says, its bits */
-	SpQueueItem last;        /* row that was returned */
-	int allowed;             /* lists to look into before anything is returned, of a fixed number */
+	SpQueueItem last;        /* row that was taken from them */
+	SpQueueItem *ready;      /* rows that are returned next, in order */
+	int nready, at;
+	double floor; /* what has been returned was no farther */
+	bool told;    /* that it stopped before its time */
+	SpQueue late; /* rows that are nearer than that, for the end */
+	int allowed;  /* lists to look into before anything is returned, of a fixed number */
 	int looked;
-	double returned, scanned, matched; /* rows */
-	double first;                      /* distance of the nearest centroid */
-	double reach;                      /* of the horizon, for what is returned next */
+	double found, scanned, matched; /* rows */
+	double first;                   /* distance of the nearest centroid */
+	double reach;                   /* of the horizon, for what is returned next */
 
 	/* list by list */
 	uint32 chain;

@@ -120,23 +120,24 @@ estimate_rows(Sample *s)
 /* --- how many ------------------------------------------------------------------------ */
 
 /*
- * A query looks at all centroids and at the rows of a few lists, so both grow
- * with the square root; lists of a few rows would be pages of a few rows.
+ * Between two measurements where more or fewer lists were slower at a recall of .95:
+ * 245 for 60,000 rows of 784 dimensions, 8,000 for 1,000,000 of 128.  Lists of a
+ * few rows would be pages of a few rows.
  */
 static uint32
-lists_for(double rows)
+lists_for(double rows, uint32 dims)
 {
-	return (uint32) Max(1, Min(SP_ANN_MAX_LISTS, Min(sqrt(rows), rows / 40)));
+	return (uint32) Max(1, Min(SP_ANN_MAX_LISTS, Min(10 * pow(rows / dims, 0.75), rows / 100)));
 }
 
 static uint32
-lists_wanted(Relation index, double rows)
+lists_wanted(Relation index, double rows, uint32 dims)
 {
 	SpAnnOptions *options = (SpAnnOptions *) index->rd_options;
 	uint32 wanted = options != NULL ? (uint32) options->lists : 0;
 
 	if (wanted == 0)
-		return lists_for(rows);
+		return lists_for(rows, dims);
 	return (uint32) Max(1, Min(wanted, rows));
 }
 
@@ -154,7 +155,7 @@ static void
 choose_sizes(Sample *s, double rows, SpAnnMeta *meta)
 {
 	size_t affordable = affordable_rows(meta);
-	uint32 lists = lists_wanted(s->index, rows);
+	uint32 lists = lists_wanted(s->index, rows, meta->dims);
 
 	if (lists > Max(affordable / LEAST_PER_LIST, 1))
 	{

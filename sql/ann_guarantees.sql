@@ -1,0 +1,61 @@
+-- what every search by index promises, whatever it finds: as many rows as there
+-- are, each once, none that does not belong there, in the order of their distance
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS spotai;
+RESET client_min_messages;
+\pset format unaligned
+\pset tuples_only on
+SET search_path = public, spotai;
+SELECT setseed(0.25);
+CREATE TABLE guaranteed (id integer, part integer, tag text, v embedding(24));
+INSERT INTO guaranteed SELECT n, n % 50, chr(97 + n % 7),
+    (SELECT array_agg((random() - 0.5 + (n % 13 = d % 13)::integer * 2)::real) FROM generate_series(1, 24) d WHERE n > 0)::embedding
+FROM generate_series(1, 4000) n;
+CREATE INDEX g_l2 ON guaranteed USING spotai_ann (v embedding_l2_ops) WITH (lists = 40);
+CREATE INDEX g_cosine ON guaranteed USING spotai_ann (part, v embedding_cosine_ops) WITH (lists = 25, bits = 4);
+CREATE INDEX g_ip ON guaranteed USING spotai_ann (v embedding_ip_ops) WITH (lists = 60, bits = 2, rerank = 'index');
+INSERT INTO guaranteed SELECT 4000 + id, part, tag, v FROM guaranteed WHERE id % 3 = 0;
+DELETE FROM guaranteed WHERE id % 11 = 0;
+VACUUM ANALYZE guaranteed;
+SET jit = off;
+
+-- One query in both ways; what is wrong with the answer by index.
+CREATE FUNCTION wrong(operator text, condition text, query embedding, wanted integer) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    statement constant text := format('SELECT array_agg(id), array_agg(d) FROM (SELECT id, v OPERATOR(spotai.%s) %L AS d FROM guaranteed WHERE %s ORDER BY v OPERATOR(spotai.%1$s) %2$L LIMIT %4$s) s',
+                                      operator, query, condition, wanted);
+    plan text;
+    many bigint;
+    ids integer[];
+    distances double precision[];
+    foreigners bigint;
+BEGIN
+    EXECUTE format('SELECT count(*) FROM guaranteed WHERE %s', condition) INTO many;
+    SET LOCAL enable_seqscan = off;
+    SET LOCAL enable_bitmapscan = off;
+    EXECUTE 'EXPLAIN (FORMAT json) ' || statement INTO plan;
+    IF plan !~ '"Order By"' THEN RETURN 'no index'; END IF;
+    EXECUTE statement INTO ids, distances;
+    EXECUTE format('SELECT count(*) FROM unnest($1) i WHERE NOT EXISTS (SELECT FROM guaranteed g WHERE g.id = i AND (%s))', condition) INTO foreigners USING ids;
+    RETURN nullif(concat_ws(', ',
+        CASE WHEN coalesce(cardinality(ids), 0) <> least(many, wanted) THEN format('%s rows of %s', cardinality(ids), least(many, wanted)) END,
+        CASE WHEN (SELECT count(DISTINCT i) FROM unnest(ids) i) <> cardinality(ids) THEN 'twice' END,
+        CASE WHEN foreigners > 0 THEN 'foreign' END,
+        -- copies in half precision are in the order of their own distances
+        CASE WHEN wanted < many AND EXISTS (SELECT FROM unnest(distances) WITH ORDINALITY a (d, n) JOIN unnest(distances) WITH ORDINALITY b (d, n) ON b.n = a.n + 1
+                          WHERE a.d > b.d + CASE operator WHEN '<#>' THEN 0.02 ELSE 0 END) THEN 'not in order' END), '');
+END
+$$;
+SELECT coalesce(w, 'as promised'), count(*) FROM (
+    SELECT wrong((ARRAY['<->', '<=>', '<#>'])[1 + n % 3],
+                 (ARRAY['true', 'part = 7', 'part IN (1, 2, 30)', 'tag = ''c''', 'part < 25', 'id % 97 = 5', 'part = 99', 'part = 3 AND tag > ''b'''])[1 + (random() * 7.99)::integer % 8],
+                 (SELECT array_agg(((random() - 0.5) * (1 + n % 4) + (n % 17 = d)::integer)::real) FROM generate_series(1, 24) d WHERE n > 0)::embedding,
+                 (ARRAY[1, 3, 10, 40, 300, 10000])[1 + (random() * 5.99)::integer % 6]) AS w
+    FROM generate_series(1, 400) n) x GROUP BY 1;
+-- and of other recalls
+SET spotai.vector_recall = 0.5;
+SELECT coalesce(w, 'as promised'), count(*) FROM (SELECT wrong('<->', 'part < 10', (SELECT v FROM guaranteed g WHERE g.id = n), 20) AS w FROM generate_series(1, 100) n WHERE n % 11 <> 0) x GROUP BY 1;
+SET spotai.vector_recall = 1;
+SELECT coalesce(w, 'as promised'), count(*) FROM (SELECT wrong('<=>', 'part = 10', (SELECT v FROM guaranteed g WHERE g.id = n), 20) AS w FROM generate_series(1, 30) n WHERE n % 11 <> 0) x GROUP BY 1;
+DROP TABLE guaranteed;
+DROP FUNCTION wrong(text, text, embedding, integer);
