@@ -311,6 +311,15 @@ reach_of_rank(const float *reaches, double recall)
 	return reaches[i - 1] + (reaches[i] - reaches[i - 1]) * (scale(recall) - from) / (to - from);
 }
 
+bool
+sp_horizon_is_sound(const SpHorizon *h)
+{
+	if (h->ranks == 0)
+		return true;
+	return h->ranks >= 2 && h->ranks <= SP_HORIZON_RANKS && h->depth > 0 && isfinite(h->depth) &&
+	       h->least >= 0 && isfinite(h->least);
+}
+
 double
 sp_horizon_reach(const SpHorizon *h, double recall, double depth)
 {

@@ -62,6 +62,9 @@ typedef struct SpHorizonData
  */
 SpStatus sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out);
 
+/* One that was read from somewhere may be looked up. */
+bool sp_horizon_is_sound(const SpHorizon *h);
+
 /*
  * The reach within which a share `recall` of the depth nearest rows is found.
  * INFINITY, which means all lists, for a recall of 1 and where nothing is known.

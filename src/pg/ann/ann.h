@@ -224,6 +224,10 @@ sp_ann_side_tid(char *side)
 	return &((SpAnnSide *) side)->tid;
 }
 
+/* XX002 for a page of a list, locked, that has another number of codes than of rows. */
+extern void sp_ann_check_page(Relation index, Buffer buffer, SpAnnLayout layout);
+/* The same for a list that leads on and on; steps are pages so far. */
+extern void sp_ann_check_steps(Relation index, uint32 list, uint32 steps);
 extern bool sp_ann_page_has_room(Page page, SpAnnLayout layout, uint32 rows);
 extern void sp_ann_page_add(Page page, SpAnnLayout layout, const void *code, const void *side);
 /* The last row of the page comes to its place. */

@@ -146,7 +146,8 @@ from_copy(Relation index, SpAnnScan *so, char *side, double *distance)
 	bool found;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	found = sp_ann_page_is(page, SP_ANN_PAGE_VECTORS);
+	found = sp_ann_page_is(page, SP_ANN_PAGE_VECTORS) &&
+	        ((SpAnnSide *) side)->slot < sp_ann_vectors_per_page(so->ann.meta.dims);
 	if (found)
 		*distance = copy_distance(
 			so, sp_ann_vector_at(page, so->ann.meta.dims, ((SpAnnSide *) side)->slot));

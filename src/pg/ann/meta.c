@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "utils/memutils.h"
 
 #include "core/vector/half.h"
@@ -39,6 +41,17 @@ sp_ann_constant_blocks(const SpAnnMeta *meta)
 
 /* --- reading ----------------------------------------------------------------------- */
 
+static bool
+is_sound(const SpAnnMeta *m)
+{
+	return m->dims >= 1 && m->dims <= SP_VECTOR_MAX_DIMS && m->lists >= 1 &&
+	       m->lists <= SP_ANN_MAX_LISTS && m->metric >= SP_ANN_L2 && m->metric <= SP_ANN_IP &&
+	       (m->bits == 1 || m->bits == 2 || m->bits == 4 || m->bits == 8) &&
+	       m->rerank <= SP_ANN_FROM_INDEX && m->has_label <= 1 && m->column <= 1 && m->unit > 0 &&
+	       isfinite(m->unit) && m->constant_blocks == sp_ann_constant_blocks(m) &&
+	       sp_horizon_is_sound(&m->horizon);
+}
+
 static void
 read_meta(Relation index, SpAnnMeta *meta)
 {
@@ -61,6 +74,11 @@ read_meta(Relation index, SpAnnMeta *meta)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 		                errmsg("index \"%s\" has version %u, this library reads version %u",
 		                       RelationGetRelationName(index), meta->version, SP_ANN_VERSION),
+		                errhint("Run REINDEX.")));
+	if (!is_sound(meta))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+		                errmsg("block %u of index \"%s\" is damaged", SP_ANN_META,
+		                       RelationGetRelationName(index)),
 		                errhint("Run REINDEX.")));
 }
 

@@ -40,6 +40,35 @@ sp_ann_page_is(Page page, uint16 kind)
 	       sp_ann_special(page)->kind == kind;
 }
 
+void
+sp_ann_check_page(Relation index, Buffer buffer, SpAnnLayout layout)
+{
+	Page page = BufferGetPage(buffer);
+	PageHeader header = (PageHeader) page;
+	uint32 sides = header->pd_special - header->pd_upper;
+
+	if (sides % layout.side_size != 0 ||
+	    header->pd_lower !=
+	        MAXALIGN(SizeOfPageHeaderData) + (sides / layout.side_size) * layout.code_size)
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+		                errmsg("block %u of index \"%s\" is damaged", BufferGetBlockNumber(buffer),
+		                       RelationGetRelationName(index)),
+		                errhint("Run REINDEX.")));
+}
+
+/* Asking how long the index is costs a system call, so short lists are not suspected. */
+#define UNSUSPICIOUS 1000
+
+void
+sp_ann_check_steps(Relation index, uint32 list, uint32 steps)
+{
+	if (steps > UNSUSPICIOUS && steps > RelationGetNumberOfBlocks(index))
+		ereport(ERROR,
+		        (errcode(ERRCODE_INDEX_CORRUPTED),
+		         errmsg("list %u of index \"%s\" has no end", list, RelationGetRelationName(index)),
+		         errhint("Run REINDEX.")));
+}
+
 bool
 sp_ann_page_has_room(Page page, SpAnnLayout layout, uint32 rows)
 {

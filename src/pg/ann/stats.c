@@ -50,11 +50,13 @@ sp_ann_open_index(Oid oid, LOCKMODE lock)
 }
 
 static void
-count_page(Page page, const SpAnnIndex *ann, uint32 list, Stats *s)
+count_page(Relation index, Buffer buffer, const SpAnnIndex *ann, uint32 list, Stats *s)
 {
 	SpAnnLayout layout = sp_ann_layout(ann, list);
+	Page page = BufferGetPage(buffer);
 	uint32 n = sp_ann_page_count(page, layout);
 
+	sp_ann_check_page(index, buffer, layout);
 	if (list >= ann->meta.lists)
 	{
 		s->without_distance += n;
@@ -69,6 +71,7 @@ static void
 count_list(Relation index, const SpAnnIndex *ann, uint32 list, BlockNumber first, Stats *s)
 {
 	BlockNumber block = first;
+	uint32 steps = 0;
 
 	s->in_list = 0;
 	while (block != InvalidBlockNumber)
@@ -77,9 +80,10 @@ count_list(Relation index, const SpAnnIndex *ann, uint32 list, BlockNumber first
 		Page page = BufferGetPage(buffer);
 
 		CHECK_FOR_INTERRUPTS();
+		sp_ann_check_steps(index, list, steps++);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (sp_ann_page_is(page, SP_ANN_PAGE_LIST) && sp_ann_special(page)->list == list)
-			count_page(page, ann, list, s);
+			count_page(index, buffer, ann, list, s);
 		block = sp_ann_page_is(page, SP_ANN_PAGE_LIST) || sp_ann_page_is(page, SP_ANN_PAGE_DELETED)
 		            ? sp_ann_special(page)->next
 		            : InvalidBlockNumber;

@@ -126,6 +126,7 @@ clean_page(Vacuum *v, uint32 list, BlockNumber block)
 		                errmsg("block %u of index \"%s\" is not of list %u", block,
 		                       RelationGetRelationName(v->index), list),
 		                errhint("Run REINDEX.")));
+	sp_ann_check_page(v->index, buffer, layout);
 	n = find_dead(v, page, layout, dead);
 	if (n > 0)
 		remove_dead(v, buffer, list, dead, n);
@@ -203,7 +204,7 @@ vacuum_list(Vacuum *v, uint32 list)
 	uint32 room = (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(SpAnnSpecial))) /
 	              (layout.code_size + layout.side_size);
 	BlockNumber before = InvalidBlockNumber, middle = InvalidBlockNumber;
-	uint32 middle_rows = 0;
+	uint32 middle_rows = 0, steps = 0;
 
 	for (BlockNumber block = v->ann.heads[list]; block != InvalidBlockNumber;)
 	{
@@ -211,6 +212,7 @@ vacuum_list(Vacuum *v, uint32 list)
 		bool merged = before != InvalidBlockNumber && middle_rows + seen.rows <= room &&
 		              merge_pages(v, list, before, middle, block);
 
+		sp_ann_check_steps(v->index, list, steps++);
 		v->stats->num_index_tuples += seen.rows;
 		middle_rows = merged ? middle_rows + seen.rows : seen.rows;
 		before = merged ? before : middle;

@@ -47,7 +47,10 @@ visit(SpAnnScan *so, Relation index, uint32 list, Buffer buffer, SpAnnPageFn fn,
 		if (sp_ann_special(page)->next != InvalidBlockNumber)
 			next = read_ahead(index, sp_ann_special(page)->next);
 		if (sp_ann_special(page)->kind == SP_ANN_PAGE_LIST)
+		{
+			sp_ann_check_page(index, buffer, sp_ann_layout(&so->ann, list));
 			fn(so, page, list);
+		}
 	}
 	UnlockReleaseBuffer(buffer);
 	return next;
@@ -62,6 +65,7 @@ void
 sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first, SpAnnPageFn fn)
 {
 	int restarts = 0;
+	uint32 steps = 0;
 	bool lost;
 
 	for (Buffer buffer = ReadBuffer(index, first); BufferIsValid(buffer);)
@@ -69,6 +73,7 @@ sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first, SpAnn
 		BlockNumber block = BufferGetBlockNumber(buffer);
 
 		CHECK_FOR_INTERRUPTS();
+		sp_ann_check_steps(index, list, steps++);
 		buffer = visit(so, index, list, buffer, fn, &lost);
 		if (!lost)
 			continue;
@@ -78,5 +83,6 @@ sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first, SpAnn
 			                       RelationGetRelationName(index), list),
 			                errhint("Run REINDEX.")));
 		buffer = ReadBuffer(index, first);
+		steps = 0;
 	}
 }
