@@ -54,7 +54,7 @@ FROM (SELECT p.proname::text COLLATE "C" AS routine, coalesce(string_agg(r.rolna
       FROM pg_proc p LEFT JOIN LATERAL (SELECT r.rolname FROM aclexplode(p.proacl) a JOIN pg_roles r ON r.oid = a.grantee AND r.oid <> p.proowner) r ON true
       WHERE p.pronamespace = 'spotai'::regnamespace GROUP BY p.oid, 1) g GROUP BY grantees ORDER BY grantees COLLATE "C";
 SELECT p.oid::regprocedure AS helper, a.grantee::regrole FROM pg_proc p CROSS JOIN aclexplode(p.proacl) a
-WHERE p.pronamespace = '_spotai'::regnamespace AND a.grantee <> p.proowner ORDER BY p.proname;
+WHERE p.pronamespace = '_spotai'::regnamespace AND a.grantee <> p.proowner ORDER BY p.proname, a.grantee::regrole::text COLLATE "C";
 
 -- a role that an administrator lets in, and a program that logs in
 GRANT spotai_user TO regress_spotai_user;

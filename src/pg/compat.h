@@ -71,6 +71,13 @@
 #define sp_check_is_enforced(check)        true
 #endif
 
+/* 18 counts what a plan has that was switched off, before it compares costs. */
+#if PG_VERSION_NUM >= 180000
+#define sp_disable_path(path) ((path)->disabled_nodes = 2)
+#else
+#define sp_disable_path(path) ((void) (path))
+#endif
+
 /* 18 wants to know who is delayed; it is never ANALYZE here. */
 #if PG_VERSION_NUM >= 180000
 #define sp_vacuum_delay_point() vacuum_delay_point(false)

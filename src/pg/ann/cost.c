@@ -19,6 +19,7 @@
 #include "utils/selfuncs.h"
 
 #include "pg/ann/ann.h"
+#include "pg/compat.h"
 
 /*
  * In units of cpu_operator_cost, which for comparing two numbers takes about 10 ns:
@@ -54,6 +55,7 @@ sp_ann_cost(PlannerInfo *root, IndexPath *path, double loops, Cost *startup, Cos
 	if (path->indexorderbys == NIL)
 	{
 		*startup = *total = get_float8_infinity();
+		sp_disable_path(&path->path);
 		*selectivity = 1;
 		*correlation = *pages = 0;
 		return;
