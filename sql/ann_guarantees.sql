@@ -1,10 +1,9 @@
--- what every search by index promises, whatever it finds: as many rows as there
+-- ann_guarantees: what every search by index promises, whatever it finds: as many rows as there
 -- are, each once, none that does not belong there, in the order of their distance
-SET client_min_messages = warning;
-CREATE EXTENSION IF NOT EXISTS spotai;
-RESET client_min_messages;
-\pset format unaligned
-\pset tuples_only on
+\getenv root PG_ABS_SRCDIR
+\set begin :root '/sql/include/begin.sql'
+\set end :root '/sql/include/end.sql'
+\i :begin
 SET search_path = public, spotai;
 SELECT setseed(0.25);
 CREATE TABLE guaranteed (id integer, part integer, tag text, v embedding(24));
@@ -59,3 +58,4 @@ SET spotai.vector_recall = 1;
 SELECT coalesce(w, 'as promised'), count(*) FROM (SELECT wrong('<=>', 'part = 10', (SELECT v FROM guaranteed g WHERE g.id = n), 20) AS w FROM generate_series(1, 30) n WHERE n % 11 <> 0) x GROUP BY 1;
 DROP TABLE guaranteed;
 DROP FUNCTION wrong(text, text, embedding, integer);
+\i :end
