@@ -62,7 +62,8 @@ is(scalar(grep { /^[0-9a-f-]{36}$/ } values %id), 9, 'they have nine things');
 my %argument = (
 	uuid => "'%s'", 'uuid[]' => "ARRAY['%1\$s', '%1\$s']::uuid[]", text => "'x'", 'text[]' => "'{}'", jsonb => "'{}'", integer => 1,
 	bigint => 1, smallint => 2, boolean => 'true', interval => "'0.1 seconds'", 'timestamp with time zone' => 'now()', bytea => "'\\x00'",
-	'cidr[]' => 'NULL', name => "'x'", 'name[]' => 'NULL', regclass => "'spotai.track'", 'double precision' => 1, real => 1);
+	'cidr[]' => 'NULL', name => "'x'", 'name[]' => 'NULL', regclass => "'spotai.track'", 'double precision' => 1, real => 1,
+	'spotai.embedding' => "'[1]'");
 my @functions = split /\n/, $node->safe_psql('postgres', "
 SELECT p.proname || '|' || (SELECT string_agg(format_type(t, NULL), ';' ORDER BY o) FROM unnest(p.proargtypes) WITH ORDINALITY u (t, o))
 FROM pg_proc p
