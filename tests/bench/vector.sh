@@ -1,7 +1,7 @@
 #!/bin/bash
 # Nearest embeddings by index: search, build, insert, vacuum, filters, plans, and a million rows.
 # Run by scripts/bench.sh; needs an installed extension.  Arguments: names of single
-# parts (search, upkeep, filters, plans, million).  MEASURE is a command that runs
+# parts (search, upkeep, filters, plans, million), also in PARTS.  MEASURE is a command that runs
 # another while nothing else does; ROWS of the large sets (1,000,000); COUNT of
 # queries (500, no more); ROUNDS (9).
 . "$(dirname "$0")/../../scripts/lib.sh"
@@ -307,8 +307,8 @@ part_million() {
 }
 
 main() {
-    local part parts=("$@")
-    if [ $# = 0 ]; then parts=(search upkeep filters plans million); fi
+    local part parts=("$@") all="${PARTS:-search upkeep filters plans million}"
+    if [ $# = 0 ]; then read -ra parts <<< "$all"; fi
     prepare
     : > "$WORK/sweep.tsv"
     : > "$WORK/builds.tsv"

@@ -24,8 +24,13 @@
 
 SpAnnCounters sp_ann_counters;
 
-/* Of the neighbours that may be missed, what codes and too small a sample miss; lists may miss the rest. */
-#define MISSED_OTHERWISE 0.2
+/*
+ * Of the neighbours that may be missed, what lists may miss: codes and too small a
+ * sample miss the rest.  Less for a search that goes on, which loses what comes
+ * too late as well.
+ */
+#define MISSED_BY_LISTS 0.8
+#define MISSED_BY_LATER 0.4
 
 /* Rows that are put in order at a time. */
 #define LEAST_FOUND 10
@@ -277,8 +282,11 @@ list_key_by_horizon(SpAnnScan *so)
 	const SpHorizon *h = &so->ann.meta.horizon;
 
 	if (isnan(so->reach))
-		so->reach =
-			sp_horizon_reach(h, 1 - (1 - MISSED_OTHERWISE) * (1 - sp_ann_recall), depth(so));
+	{
+		double missed = so->found < LEAST_FOUND ? MISSED_BY_LISTS : MISSED_BY_LATER;
+
+		so->reach = sp_horizon_reach(h, 1 - missed * (1 - sp_ann_recall), depth(so));
+	}
 	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach, so->lists.items[0].key,
 	                      so->first, so->length);
 }
@@ -400,7 +408,7 @@ compare_items(const void *a, const void *b)
 static void
 find_rows(IndexScanDesc scan, SpAnnScan *so)
 {
-	int wanted = (int) Min(Max(LEAST_FOUND, so->found / 2), MOST_FOUND), n = 0;
+	int wanted = (int) Min(Max(LEAST_FOUND, so->found), MOST_FOUND), n = 0;
 	SpQueueItem row;
 
 	while (n < wanted && find_row(scan, so, &row))
@@ -415,9 +423,17 @@ find_rows(IndexScanDesc scan, SpAnnScan *so)
 	}
 	if (n < wanted && so->lists.count > 0 && !so->told)
 		report_stop(scan, so);
+	sp_pg_check(sp_queue_reserve(&so->exact, (size_t) wanted), "index scan", NULL);
 	while (n < wanted && so->late.count > 0 && !has_rows(so) && !may_look(so))
 		so->ready[n++] = sp_queue_pop(&so->late);
 	qsort(so->ready, (size_t) n, sizeof(SpQueueItem), compare_items);
+	/* the last ones wait for the next turn: what comes late is mostly not that late */
+	if (n == wanted && so->floor > -INFINITY)
+		for (int i = n / 3; i > 0; i--)
+		{
+			so->found--;
+			sp_queue_push(&so->exact, so->ready[--n]);
+		}
 	so->nready = n;
 	so->at = 0;
 	if (n > 0)
