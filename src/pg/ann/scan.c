@@ -29,7 +29,7 @@ SpAnnCounters sp_ann_counters;
  * sample miss the rest.  Less for a search that goes on, which loses what comes
  * too late as well.
  */
-#define MISSED_BY_LISTS 0.8
+#define MISSED_BY_LISTS 0.65
 #define MISSED_BY_LATER 0.4
 
 /* Rows that are put in order at a time. */
