@@ -408,9 +408,10 @@ compare_items(const void *a, const void *b)
 static void
 find_rows(IndexScanDesc scan, SpAnnScan *so)
 {
-	int wanted = (int) Min(Max(LEAST_FOUND, so->found), MOST_FOUND), n = 0;
+	int n = so->kept, wanted = (int) Min(n + Max(LEAST_FOUND, so->found / 2), MOST_FOUND);
 	SpQueueItem row;
 
+	memmove(so->ready, so->ready + so->nready, sizeof(SpQueueItem) * (Size) n);
 	while (n < wanted && find_row(scan, so, &row))
 	{
 		if (row.key >= so->floor)
@@ -423,21 +424,15 @@ find_rows(IndexScanDesc scan, SpAnnScan *so)
 	}
 	if (n < wanted && so->lists.count > 0 && !so->told)
 		report_stop(scan, so);
-	sp_pg_check(sp_queue_reserve(&so->exact, (size_t) wanted), "index scan", NULL);
+	/* the last ones wait for the next turn: what comes late is mostly not that late */
+	so->kept = n == wanted && so->floor > -INFINITY ? n / 3 : 0;
 	while (n < wanted && so->late.count > 0 && !has_rows(so) && !may_look(so))
 		so->ready[n++] = sp_queue_pop(&so->late);
 	qsort(so->ready, (size_t) n, sizeof(SpQueueItem), compare_items);
-	/* the last ones wait for the next turn: what comes late is mostly not that late */
-	if (n == wanted && so->floor > -INFINITY)
-		for (int i = n / 3; i > 0; i--)
-		{
-			so->found--;
-			sp_queue_push(&so->exact, so->ready[--n]);
-		}
-	so->nready = n;
+	so->nready = n - so->kept;
 	so->at = 0;
-	if (n > 0)
-		so->floor = so->ready[n - 1].key;
+	if (so->nready > 0)
+		so->floor = so->ready[so->nready - 1].key;
 }
 
 /* The next row by distance; false when there is none. */

@@ -66,6 +66,7 @@ typedef struct SpAnnScan
 	SpQueueItem last;        /* row that was taken from them */
 	SpQueueItem *ready;      /* rows that are returned next, in order */
 	int nready, at;
+	int kept;     /* behind those, for the next turn */
 	double floor; /* what has been returned was no farther */
 	bool told;    /* that it stopped before its time */
 	SpQueue late; /* rows that are nearer than that, for the end */
