@@ -12,7 +12,7 @@ export ROUNDS=${ROUNDS:-9}
 SHARED=${SPOTAI_SHARED:-$ROOT/../shared}/data/vector
 WORK=$ROOT/build/bench/vector
 DATABASE=bench
-MODES=('heap 1' 'heap 4' 'index 2')
+MODES=('heap 1' 'heap 2' 'heap 4' 'index 1' 'index 2' 'index 4')
 SETTINGS=('recall .90' 'recall .95' 'recall .98' 'recall .99' 'recall .995'
     'probes 2' 'probes 4' 'probes 6' 'probes 8' 'probes 12' 'probes 16' 'probes 32')
 # pgvector 0.8.6 on a machine of this kind, its own -march=native build, CPU ms of the backend
