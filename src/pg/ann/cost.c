@@ -28,7 +28,9 @@
 #define DISTANCE(dims) (0.5 + (dims) / 400.0)
 #define ESTIMATE(dims) (0.5 + (dims) / 1600.0)
 /* A row of the table, found and looked at, in units of cpu_tuple_cost. */
-#define FETCH 36
+#define FETCH 15
+/* The same of a search that goes on, for which more rows are looked at than are returned. */
+#define LATER_FETCH 120
 /* Rows whose distance is fetched for the first ten, and lists for them. */
 #define FIRST_ROWS  60
 #define FIRST_LISTS 6
@@ -69,7 +71,7 @@ sp_ann_cost(PlannerInfo *root, IndexPath *path, double loops, Cost *startup, Cos
 	                                rows * lists / meta.lists * ESTIMATE(meta.dims)) +
 	           cpu_tuple_cost * FETCH * Min(FIRST_ROWS, matching);
 	*total = *startup + cpu_operator_cost * rows * ESTIMATE(meta.dims) +
-	         cpu_tuple_cost * matching * FETCH;
+	         cpu_tuple_cost * matching * LATER_FETCH;
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = costs.numIndexPages;
