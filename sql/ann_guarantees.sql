@@ -56,6 +56,16 @@ SET spotai.vector_recall = 0.5;
 SELECT coalesce(w, 'as promised'), count(*) FROM (SELECT wrong('<->', 'part < 10', (SELECT v FROM guaranteed g WHERE g.id = n), 20) AS w FROM generate_series(1, 100) n WHERE n % 11 <> 0) x GROUP BY 1;
 SET spotai.vector_recall = 1;
 SELECT coalesce(w, 'as promised'), count(*) FROM (SELECT wrong('<=>', 'part = 10', (SELECT v FROM guaranteed g WHERE g.id = n), 20) AS w FROM generate_series(1, 30) n WHERE n % 11 <> 0) x GROUP BY 1;
+-- more lists than rows, and than maintenance_work_mem has a sample for: fewer lists, sound all the same
+CREATE TABLE small AS SELECT * FROM guaranteed WHERE id <= 30;
+CREATE INDEX small_v ON small USING spotai_ann (v embedding_l2_ops) WITH (lists = 1000);
+SELECT lists <= rows AS no_more_lists_than_rows FROM index_stats('small_v');
+SELECT ok FROM index_check('small_v', 0);
+SET maintenance_work_mem = '1MB';
+CREATE INDEX g_many ON guaranteed USING spotai_ann (v embedding_l2_ops) WITH (lists = 2000);
+RESET maintenance_work_mem;
+SELECT lists < 2000 AS fewer_lists, ok FROM index_stats('g_many'), index_check('g_many', 0);
+DROP TABLE small;
 DROP TABLE guaranteed;
 DROP FUNCTION wrong(text, text, embedding, integer);
 \i :end

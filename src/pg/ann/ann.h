@@ -251,7 +251,7 @@ typedef struct SpAnnEncoder
 	Relation index; /* NULL: ann is the caller's own */
 	const SpAnnIndex *ann;
 	const SpRotation *rotation;
-	float *unit;    /* [dims] */
+	float *vector;  /* [dims] */
 	float *rotated; /* [padded] */
 	float *in_unit; /* [padded], as sp_ann_to_unit makes it */
 	float *centroid;
@@ -264,8 +264,11 @@ extern SpAnnRow *sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool 
                                ItemPointer tid);
 /* e->rotated, which is vector rotated, becomes a row of this list. */
 extern void sp_ann_encode_in_list(SpAnnEncoder *e, const float *vector, uint32 list);
-/* vector for cosine: its direction in e->unit; NULL for zeros, which have none. */
-extern const float *sp_ann_direction(SpAnnEncoder *e, const float *vector);
+/*
+ * out[dims] is what codes are made of: the vector, for cosine its direction.  false
+ * for zeros under cosine, which have none.  22000 for other dimensions.
+ */
+extern bool sp_ann_read_vector(const SpAnnMeta *meta, const SpEmbedding *value, float *out);
 extern int32 sp_ann_label(const SpAnnMeta *meta, Relation index, const Datum *values,
                           const bool *isnull);
 

@@ -25,7 +25,6 @@
 #include "utils/tuplesort.h"
 
 #include "core/nn/nn.h"
-#include "core/vector/distance.h"
 #include "core/vector/half.h"
 #include "core/vector/kmeans.h"
 #include "pg/ann/train.h"
@@ -177,23 +176,6 @@ hand_over(Build *b)
 
 /* --- reading -------------------------------------------------------------------------- */
 
-/* false where it has no direction, which cosine needs. */
-static bool
-put_vector(Build *b, const SpEmbedding *value)
-{
-	size_t dims = b->ann.meta.dims;
-	float *out = b->reading->vectors + b->reading->n * dims;
-
-	sp_embedding_check_typmod(value, (int32) dims);
-	if (b->ann.meta.metric != SP_ANN_COSINE)
-		memcpy(out, value->values, dims * sizeof(float));
-	else if (sp_vector_norm_squared(value->values, dims) > 0)
-		sp_vector_normalize(value->values, out, dims);
-	else
-		return false;
-	return true;
-}
-
 static void
 add_row(Build *b, Datum *values, bool *isnull, ItemPointer tid)
 {
@@ -205,7 +187,8 @@ add_row(Build *b, Datum *values, bool *isnull, ItemPointer tid)
 	memset(side, 0, b->ann.side_size);
 	side->tid = *tid;
 	if (!isnull[column])
-		list = put_vector(b, (SpEmbedding *) PG_DETOAST_DATUM(values[column]))
+		list = sp_ann_read_vector(&b->ann.meta, (SpEmbedding *) PG_DETOAST_DATUM(values[column]),
+		                          batch->vectors + batch->n * b->ann.meta.dims)
 		           ? 0
 		           : SP_ANN_ZEROS(&b->ann);
 	if (list >= b->ann.meta.lists)

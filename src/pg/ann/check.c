@@ -276,15 +276,18 @@ check_code(Check *c, const Row *row, const float *vector)
 static void
 check_value(Check *c, const Row *row, Datum value, bool isnull)
 {
-	const SpEmbedding *e = isnull ? NULL : (SpEmbedding *) PG_DETOAST_DATUM(value);
-	const float *vector = e != NULL ? sp_ann_direction(c->encoder, e->values) : NULL;
-	uint32 list = isnull ? SP_ANN_NULLS(c->ann) : vector == NULL ? SP_ANN_ZEROS(c->ann) : 0;
+	uint32 list = SP_ANN_NULLS(c->ann);
 
+	if (!isnull)
+		list = sp_ann_read_vector(&c->ann->meta, (SpEmbedding *) PG_DETOAST_DATUM(value),
+		                          c->encoder->vector)
+		           ? 0
+		           : SP_ANN_ZEROS(c->ann);
 	if ((list == 0) != (row->list < c->ann->meta.lists) || (list > 0 && list != row->list))
 		tell(c, "row (%u,%u) is in list %u", ItemPointerGetBlockNumber((ItemPointer) &row->tid),
 		     ItemPointerGetOffsetNumber((ItemPointer) &row->tid), row->list);
 	else if (list == 0)
-		check_code(c, row, vector);
+		check_code(c, row, c->encoder->vector);
 }
 
 static void

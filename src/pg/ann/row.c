@@ -22,12 +22,12 @@ sp_ann_encoder_new(Relation index, const SpAnnIndex *ann)
 	e->index = index;
 	e->ann = ann;
 	e->rotation = sp_ann_rotation(ann->meta.dims, ann->meta.seed);
-	e->unit = sp_alloc(env, ann->meta.dims, sizeof(float));
+	e->vector = sp_alloc(env, ann->meta.dims, sizeof(float));
 	e->rotated = sp_alloc(env, ann->padded, sizeof(float));
 	e->in_unit = sp_alloc(env, ann->padded, sizeof(float));
 	e->centroid = sp_alloc(env, ann->padded, sizeof(float));
 	e->row.code = sp_alloc(env, ann->words, sizeof(uint64));
-	if (e->unit == NULL || e->rotated == NULL || e->in_unit == NULL || e->centroid == NULL ||
+	if (e->vector == NULL || e->rotated == NULL || e->in_unit == NULL || e->centroid == NULL ||
 	    e->row.code == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index", NULL);
 	e->row.side = palloc0(ann->side_size);
@@ -83,15 +83,17 @@ sp_ann_label(const SpAnnMeta *meta, Relation index, const Datum *values, const b
 	           : DatumGetInt32(values[column]);
 }
 
-const float *
-sp_ann_direction(SpAnnEncoder *e, const float *vector)
+bool
+sp_ann_read_vector(const SpAnnMeta *meta, const SpEmbedding *value, float *out)
 {
-	if (e->ann->meta.metric != SP_ANN_COSINE)
-		return vector;
-	if (sp_vector_norm_squared(vector, e->ann->meta.dims) == 0)
-		return NULL;
-	sp_vector_normalize(vector, e->unit, e->ann->meta.dims);
-	return e->unit;
+	sp_embedding_check_typmod(value, (int32) meta->dims);
+	if (meta->metric != SP_ANN_COSINE)
+		memcpy(out, value->values, meta->dims * sizeof(float));
+	else if (sp_vector_norm_squared(value->values, meta->dims) > 0)
+		sp_vector_normalize(value->values, out, meta->dims);
+	else
+		return false;
+	return true;
 }
 
 SpAnnRow *
@@ -100,7 +102,6 @@ sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool *isnull, ItemPoin
 	SpAnnSide *side = (SpAnnSide *) e->row.side;
 	int column = e->ann->meta.column;
 	SpEmbedding *value;
-	const float *vector;
 
 	side->tid = *tid;
 	side->slot = 0;
@@ -110,13 +111,11 @@ sp_ann_encode(SpAnnEncoder *e, const Datum *values, const bool *isnull, ItemPoin
 	value = (SpEmbedding *) PG_DETOAST_DATUM(values[column]);
 	if (e->index != NULL)
 		e->ann = sp_ann_open(e->index);
-	sp_embedding_check_typmod(value, (int32) e->ann->meta.dims);
 	e->row.list = SP_ANN_ZEROS(e->ann);
-	vector = sp_ann_direction(e, value->values);
-	if (vector != NULL)
+	if (sp_ann_read_vector(&e->ann->meta, value, e->vector))
 	{
-		sp_rotation_run(e->rotation, vector, e->rotated);
-		sp_ann_encode_in_list(e, vector, nearest_list(e));
+		sp_rotation_run(e->rotation, e->vector, e->rotated);
+		sp_ann_encode_in_list(e, e->vector, nearest_list(e));
 	}
 	if ((Pointer) value != DatumGetPointer(values[column]))
 		pfree(value);

@@ -18,7 +18,6 @@
 #include "utils/memutils.h"
 #include "utils/sampling.h"
 
-#include "core/vector/distance.h"
 #include "core/vector/kmeans.h"
 #include "pg/ann/train.h"
 #include "pg/seam.h"
@@ -51,18 +50,6 @@ typedef struct Sample
 
 /* --- sampling ------------------------------------------------------------------------ */
 
-static bool
-put_row(const Sample *s, const SpEmbedding *value, size_t at)
-{
-	size_t dims = s->meta->dims;
-
-	if (s->meta->metric == SP_ANN_COSINE)
-		sp_vector_normalize(value->values, s->rows + at * dims, dims);
-	else
-		memcpy(s->rows + at * dims, value->values, dims * sizeof(float));
-	return true;
-}
-
 /* Vitter's algorithm R (1985): each row of the blocks has the same chance. */
 static void
 offer_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool alive, void *arg)
@@ -81,13 +68,8 @@ offer_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool ali
 	if (at >= s->room)
 		return;
 	value = (SpEmbedding *) PG_DETOAST_DATUM(values[column]);
-	sp_embedding_check_typmod(value, (int32) s->meta->dims);
-	if (s->meta->metric != SP_ANN_COSINE ||
-	    sp_vector_norm_squared(value->values, (size_t) value->dims) > 0)
-	{
-		put_row(s, value, at);
+	if (sp_ann_read_vector(s->meta, value, s->rows + at * s->meta->dims))
 		s->n = Max(s->n, at + 1);
-	}
 	if ((Pointer) value != DatumGetPointer(values[column]))
 		pfree(value);
 }
