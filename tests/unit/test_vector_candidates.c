@@ -272,8 +272,8 @@ check_few_wait(KeyFn key, const char *name)
 	begin = clock();
 	for (size_t i = 0; i < 100; i++)
 		CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK);
-	/* 32, then 32, 64: and as many again, with those of the same key */
-	CHECK(c.queued >= 128 && c.queued < 140);
+	/* what is let in is some of a thousandth part, with those of the same key */
+	CHECK(c.queued >= 100 && c.queued < N / 100);
 	seconds = (double) (clock() - begin) / CLOCKS_PER_SEC;
 	printf("# a hundred of %d, %s: %.3f s\n", N, name, seconds);
 	/* a hundred times what it took; the square of N takes minutes */

@@ -12,6 +12,9 @@
 /* Rows that are let in at first; measured: a search for ten takes about sixty. */
 #define FIRST 32
 
+/* Keys of which the bound is one: a few more or less that are let in do not matter. */
+#define SAMPLE 1024
+
 void
 sp_candidates_init(SpCandidates *c, const SpEnv *env, size_t size)
 {
@@ -155,23 +158,46 @@ select_least(float *x, size_t n, size_t k)
 	return x[low];
 }
 
-/* Lets in as many as there have been, at least FIRST. */
+/* Some of the keys that wait, from all over them; at least one. */
+static size_t
+sample_waiting(SpCandidates *c)
+{
+	size_t step = c->count / SAMPLE + 1, n = 0;
+
+	for (size_t i = 0; i < c->count; i += step)
+	{
+		c->scratch[n] = c->keys[i];
+		n += c->keys[i] > c->bound;
+	}
+	for (size_t i = 0; n == 0; i++)
+	{
+		c->scratch[0] = c->keys[i];
+		n = c->keys[i] > c->bound;
+	}
+	return n;
+}
+
+/*
+ * Lets in about as many as there have been, about FIRST at least.  Of very many
+ * that wait it is as few as the sample can tell, some of a thousandth part.
+ */
 static SpStatus
 raise_bound(SpCandidates *c, uint64_t (*id)(const char *record))
 {
-	size_t waiting = 0, more = c->queued > FIRST ? c->queued : FIRST;
+	size_t waiting = c->count - c->queued, more = c->queued > FIRST ? c->queued : FIRST;
 	float before = c->bound;
-	bool all;
 
-	if (sp_queue_reserve(&c->queue, c->count - c->queued) != SP_OK)
+	if (sp_queue_reserve(&c->queue, waiting) != SP_OK)
 		return SP_ERR_NO_MEMORY;
-	for (size_t i = 0; i < c->count; i++)
+	if (waiting <= more)
+		c->bound = INFINITY;
+	else
 	{
-		c->scratch[waiting] = c->keys[i];
-		waiting += c->keys[i] > before;
+		size_t n = sample_waiting(c);
+
+		c->bound = select_least(c->scratch, n,
+		                        (size_t) ((double) (more - 1) / (double) waiting * (double) n));
 	}
-	all = waiting <= more;
-	c->bound = all ? INFINITY : select_least(c->scratch, waiting, more - 1);
 	for (size_t i = 0; i < c->count; i++)
 		if (c->keys[i] > before && c->keys[i] <= c->bound)
 			queue_row(c, i, id);

@@ -1,10 +1,10 @@
 /*
  * src/core/vector/candidates.h
- *	  Many rows of which few will be asked for, the nearest first.
+ *	  Many rows, or lists, of which few will be asked for, the nearest first.
  *
  * A search estimates thousands of rows and takes a hundred.  So rows are kept as
  * they come, and only those up to a bound wait in a queue; when it is empty the
- * bound rises far enough to let in as many again.
+ * bound rises far enough to let in about as many again.
  *
  * SPDX-License-Identifier: PostgreSQL
  */

@@ -121,36 +121,58 @@ read_query(IndexScanDesc scan, SpAnnScan *so)
 	sp_vector_normalize(query->values, unit, (size_t) query->dims);
 }
 
+static uint64
+list_number(const char *record)
+{
+	return *(const uint32 *) record;
+}
+
+/* All lists, at the distances of their centroids. */
+static void
+add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
+{
+	const SpAnnIndex *ann = sp_ann_open(scan->indexRelation);
+	SpVectorMetric metric = sp_ann_code_metric(&ann->meta);
+	uint32 n = ann->meta.lists, *numbers = palloc(sizeof(uint32) * n);
+	float *keys = palloc(sizeof(float) * n);
+
+	so->first = INFINITY;
+	for (uint32 i = 0; i < n; i++)
+	{
+		double d = sp_ann_centroid_distance(ann, metric, so->in_unit, i);
+
+		/* numbers beyond floats are as far away as anything */
+		keys[i] = isnan(d) ? INFINITY : (float) d;
+		so->first = fmin(so->first, keys[i]);
+		numbers[i] = i;
+	}
+	sp_candidates_init(&so->lists, env, sizeof(uint32));
+	sp_pg_check(sp_candidates_add(&so->lists, keys, (char *) numbers, n, list_number), "index scan",
+	            NULL);
+	pfree(keys);
+	pfree(numbers);
+}
+
 static void
 begin_search(IndexScanDesc scan, SpAnnScan *so)
 {
 	const SpEnv *env = sp_pg_env_in(so->context);
 	SpVectorMetric metric = sp_ann_code_metric(&so->ann.meta);
-	const SpAnnIndex *ann;
 
 	so->rotated = sp_alloc(env, so->ann.padded, sizeof(float));
 	so->in_unit = sp_alloc(env, so->ann.padded, sizeof(float));
 	so->centroid = sp_alloc(env, so->ann.padded, sizeof(float));
 	if (so->rotated == NULL || so->in_unit == NULL || so->centroid == NULL)
 		sp_pg_check(SP_ERR_NO_MEMORY, "index scan", NULL);
-	so->lists.env = so->exact.env = so->late.env = env;
+	so->exact.env = so->late.env = env;
 	so->ready = palloc(sizeof(SpQueueItem) * MOST_FOUND);
 	so->floor = -INFINITY;
 	sp_candidates_init(&so->candidates, env, so->ann.side_size);
 	sp_pg_check(sp_rabitq_query_new(env, metric, so->ann.meta.bits, so->ann.padded, &so->codes),
 	            "index scan", NULL);
 	sp_rotation_run(sp_ann_rotation(so->ann.meta.dims, so->ann.meta.seed), so->vector, so->rotated);
-	sp_pg_check(sp_queue_reserve(&so->lists, so->ann.meta.lists), "index scan", NULL);
 	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
-	ann = sp_ann_open(scan->indexRelation);
-	for (uint32 i = 0; i < ann->meta.lists; i++)
-	{
-		double d = sp_ann_centroid_distance(ann, metric, so->in_unit, i);
-
-		/* numbers beyond floats are as far away as anything */
-		sp_queue_push(&so->lists, (SpQueueItem){isnan(d) ? INFINITY : d, i, 0});
-	}
-	so->first = so->lists.items[0].key;
+	add_lists(scan, so, env);
 	so->reach = NAN;
 }
 
@@ -247,12 +269,26 @@ read_codes(SpAnnScan *so, Page page, uint32 list)
 	sp_ann_counters.codes += n;
 }
 
+/* The list that is likely to be next: its first page should be on the way. */
+static void
+expect_next_list(SpAnnScan *so, Relation index, const SpAnnIndex *ann)
+{
+	const SpQueue *queue = &so->lists.queue;
+
+	if (queue->count > 0)
+		sp_ann_expect(index, ann->heads[queue->items[0].id]);
+}
+
 static void
 look_into_list(IndexScanDesc scan, SpAnnScan *so)
 {
-	uint32 list = (uint32) sp_queue_pop(&so->lists).id;
 	const SpAnnIndex *ann = sp_ann_open(scan->indexRelation);
+	SpQueueItem item;
+	uint32 list;
 
+	sp_pg_check(sp_candidates_take(&so->lists, list_number, &item), "index scan", NULL);
+	list = (uint32) item.id;
+	expect_next_list(so, scan->indexRelation, ann);
 	sp_ann_centroid(ann, list, so->centroid);
 	sp_rabitq_query_aim(so->codes, so->rotated, so->centroid);
 	sp_ann_walk(so, scan->indexRelation, list, ann->heads[list], read_codes);
@@ -287,8 +323,8 @@ list_key_by_horizon(SpAnnScan *so)
 
 		so->reach = sp_horizon_reach(h, 1 - missed * (1 - sp_ann_recall), depth(so));
 	}
-	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach, so->lists.items[0].key,
-	                      so->first, so->length);
+	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach,
+	                      sp_candidates_first(&so->lists), so->first, so->length);
 }
 
 /* So many lists before anything is returned, and as many again when all is. */
@@ -310,7 +346,8 @@ list_key(SpAnnScan *so)
 static bool
 may_look(const SpAnnScan *so)
 {
-	return so->lists.count > 0 && (sp_ann_max_scan == 0 || so->scanned < sp_ann_max_scan);
+	return !sp_candidates_is_empty(&so->lists) &&
+	       (sp_ann_max_scan == 0 || so->scanned < sp_ann_max_scan);
 }
 
 static void
@@ -422,7 +459,7 @@ find_rows(IndexScanDesc scan, SpAnnScan *so)
 			sp_queue_push(&so->late, row);
 		}
 	}
-	if (n < wanted && so->lists.count > 0 && !so->told)
+	if (n < wanted && !sp_candidates_is_empty(&so->lists) && !so->told)
 		report_stop(scan, so);
 	/* the last ones wait for the next turn: what comes late is mostly not that late */
 	so->kept = n == wanted && so->floor > -INFINITY ? n / 3 : 0;

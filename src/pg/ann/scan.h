@@ -60,7 +60,7 @@ typedef struct SpAnnScan
 	SpRabitqQuery *codes;
 
 	/* best first */
-	SpQueue lists;           /* key: distance of the centroid */
+	SpCandidates lists;      /* key: distance of the centroid; records: their numbers */
 	SpCandidates candidates; /* key: the least that the distance may be; records: sides */
 	SpQueue exact;           /* key: the distance; place: what the operator says, its bits */
 	SpQueueItem last;        /* row that was taken from them */
@@ -86,6 +86,8 @@ typedef struct SpAnnScan
 typedef void (*SpAnnPageFn)(SpAnnScan *so, Page page, uint32 list);
 extern void sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first,
                         SpAnnPageFn fn);
+/* The page will be read soon: asks the disk for it, or the memory. */
+extern void sp_ann_expect(Relation index, BlockNumber block);
 
 /* labels.c: false when no row can satisfy the conditions. */
 extern bool sp_ann_read_labels(SpAnnLabels *labels, ScanKey keys, int nkeys);

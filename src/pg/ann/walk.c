@@ -21,15 +21,35 @@ is_on_the_way(Page page, uint32 list)
 	       sp_ann_special(page)->list == list;
 }
 
-/* The page will be read from end to end when its predecessor has been: let it come nearer. */
-static Buffer
-read_ahead(Relation index, BlockNumber block)
+/*
+ * A page that will be read from end to end: let it come nearer.  (Inline in any
+ * case: gcc takes a function that only prefetches for one that does nothing.)
+ */
+static inline __attribute__((always_inline)) void
+fetch_lines(Buffer buffer)
 {
-	Buffer buffer = ReadBuffer(index, block);
 	const char *page = BufferGetPage(buffer);
 
 	for (int at = 0; at < BLCKSZ; at += 64)
 		__builtin_prefetch(page + at, 0, 2);
+}
+
+void
+sp_ann_expect(Relation index, BlockNumber block)
+{
+	PrefetchBufferResult found = PrefetchBuffer(index, MAIN_FORKNUM, block);
+
+	/* it is not pinned, so it may be another page by now, which does no harm */
+	if (BufferIsValid(found.recent_buffer))
+		fetch_lines(found.recent_buffer);
+}
+
+static Buffer
+read_ahead(Relation index, BlockNumber block)
+{
+	Buffer buffer = ReadBuffer(index, block);
+
+	fetch_lines(buffer);
 	return buffer;
 }
 
