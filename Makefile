@@ -16,7 +16,7 @@ VERIFY_OBJS = $(patsubst %.c,%.o,src/tools/spotai-verify.c src/core/sp_base.c $(
 VERIFY_LIBS = -lcrypto
 SRC_HEADERS = $(wildcard src/core/*.h src/core/*/*.h src/pg/*.h src/pg/*/*.h)
 
-CORE_LIBS = -lsndfile -lsoxr -lfftw3f -lfftw3 -ldnnl -lgomp -larchive -ljansson -lcrypto -lpthread -lm
+CORE_LIBS = -lsndfile -lFLAC -lsoxr -lfftw3f -lfftw3 -ldnnl -lgomp -larchive -ljansson -lcrypto -lpthread -lm
 WARNINGS  = -std=gnu11 -Wall -Wextra -Werror
 PG_CPPFLAGS = -I$(CURDIR)/src -DSPOTAI_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS = $(WARNINGS) -Wno-declaration-after-statement -fvisibility=hidden

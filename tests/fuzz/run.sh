@@ -13,7 +13,7 @@ clang=${FUZZ_CC:-clang-14}
 out=build/fuzz
 flags="-std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -Isrc -Itests"
 sanitize="-fsanitize=address,undefined -fno-sanitize-recover=all"
-libs="-lsndfile -lsoxr -larchive -ljansson -lcrypto -lm"
+libs="-lsndfile -lFLAC -lsoxr -larchive -ljansson -lcrypto -lm"
 files="src/core/sp_base.c src/core/io/*.c src/core/audio/*.c src/core/model/*.c src/core/nn/tensor.c src/core/vector/text.c"
 proofs="src/core/sp_base.c src/core/crypto/*.c src/core/jose/*.c src/core/merkle/*.c"
 

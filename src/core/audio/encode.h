@@ -18,6 +18,7 @@ typedef struct SpEncoderSpec
 	int channels;
 	int bits;       /* FLAC: 16, 24; WAV: 16, 24, 32 (float); ignored otherwise */
 	double level;   /* FLAC's effort, 0 (fast) .. 1 (small) */
+	bool md5;       /* FLAC: of the samples, into the head */
 	double quality; /* Vorbis, Opus, MP3: 0 (small) .. 1 (good) */
 	int64_t frames; /* that will come, -1: unknown; FLAC refuses 2^36 and more at once */
 } SpEncoderSpec;
