@@ -1,6 +1,6 @@
 /*
  * src/core/sp_pool.c
- *	  Worker threads and their batch of tasks.
+ *	  Threads and their batch of tasks.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -30,6 +30,7 @@ struct SpPool
 	pthread_cond_t work; /* tasks to take, or the end */
 	pthread_cond_t idle; /* the batch is done */
 	atomic_bool stop;    /* what runs should end soon */
+	bool canceled;       /* by the host, who tells the owner alone */
 
 	/* under lock */
 	bool quit;
@@ -38,7 +39,7 @@ struct SpPool
 	int tasks, taken, done;
 	SpStatus status;
 
-	int threads;
+	int workers_n; /* without the owner, who is the last worker while it waits */
 	Worker workers[SP_POOL_MAX_THREADS];
 };
 
@@ -48,11 +49,26 @@ stop_asked(void *arg)
 	return atomic_load_explicit(&((SpPool *) arg)->stop, memory_order_relaxed);
 }
 
+/* The owner's own tasks ask the host, too: nobody else does meanwhile. */
+static bool
+stop_asked_by_host(void *arg)
+{
+	SpPool *pool = arg;
+
+	if (!stop_asked(pool) && sp_should_stop(pool->env))
+	{
+		pool->canceled = true;
+		atomic_store(&pool->stop, true);
+	}
+	return stop_asked(pool);
+}
+
+/* Under the lock, which is let go while the task runs. */
 static void
 run_task(SpPool *pool, int worker)
 {
 	int task = pool->taken++;
-	SpStop stop = {stop_asked, pool};
+	SpStop stop = {worker == pool->workers_n ? stop_asked_by_host : stop_asked, pool};
 	SpStatus st = SP_ERR_CANCELED;
 
 	pthread_mutex_unlock(&pool->lock);
@@ -92,19 +108,19 @@ worker_main(void *arg)
 static SpStatus
 start_worker(SpPool *pool)
 {
-	Worker *worker = &pool->workers[pool->threads];
+	Worker *worker = &pool->workers[pool->workers_n];
 	sigset_t all, before;
 	int failed;
 
 	worker->pool = pool;
-	worker->index = pool->threads;
+	worker->index = pool->workers_n;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&worker->thread, NULL, worker_main, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (failed)
 		return SP_ERR_NO_MEMORY;
-	pool->threads++;
+	pool->workers_n++;
 	return SP_OK;
 }
 
@@ -137,7 +153,9 @@ sp_pool_new(const SpEnv *env, int threads, void (*enter)(void), SpPool **out)
 	pool->env = env;
 	pool->enter = enter;
 	init_locks(pool);
-	while (pool->threads < threads && st == SP_OK)
+	if (enter != NULL)
+		enter();
+	while (pool->workers_n < threads - 1 && st == SP_OK)
 		st = start_worker(pool);
 	if (st != SP_OK)
 	{
@@ -156,10 +174,10 @@ sp_pool_stop(SpPool *pool)
 	pool->quit = true;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
-	for (int i = 0; i < pool->threads; i++)
+	for (int i = 0; i < pool->workers_n; i++)
 		pthread_join(pool->workers[i].thread, NULL);
 	/* nobody is left to do the rest of a batch, so nobody may wait for it */
-	pool->threads = 0;
+	pool->workers_n = 0;
 	pool->tasks = pool->done = 0;
 	pool->status = SP_ERR_CANCELED;
 }
@@ -179,7 +197,7 @@ sp_pool_free(SpPool *pool)
 int
 sp_pool_threads(const SpPool *pool)
 {
-	return pool->threads;
+	return pool->workers_n + 1;
 }
 
 void
@@ -229,36 +247,51 @@ take_status(SpPool *pool)
 	return st;
 }
 
+/* Does a task that nobody has begun; false when there is none.  If it is not to run any more, it ends at once. */
+static bool
+help(SpPool *pool)
+{
+	bool task;
+
+	pthread_mutex_lock(&pool->lock);
+	task = pool->taken < pool->tasks;
+	if (task)
+		run_task(pool, pool->workers_n);
+	pthread_mutex_unlock(&pool->lock);
+	return task;
+}
+
 SpStatus
 sp_pool_wait(SpPool *pool)
 {
-	bool batch, done = false, canceled = false;
+	bool batch, done = false;
 	SpStatus st = SP_OK;
 
 	pthread_mutex_lock(&pool->lock);
 	batch = pool->tasks > 0;
 	pthread_mutex_unlock(&pool->lock);
+	pool->canceled = false;
 	while (batch && !done)
 	{
 		/* the host is asked outside the lock: it may take its time */
-		if (!canceled && sp_should_stop(pool->env))
-		{
-			canceled = true;
-			atomic_store(&pool->stop, true);
-		}
+		stop_asked_by_host(pool);
+		if (help(pool))
+			continue;
 		pthread_mutex_lock(&pool->lock);
 		done = wait_a_little(pool);
 		if (done)
 			st = take_status(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
-	return canceled ? SP_ERR_CANCELED : st;
+	return pool->canceled ? SP_ERR_CANCELED : st;
 }
 
 void
 sp_pool_cancel(SpPool *pool)
 {
 	atomic_store(&pool->stop, true);
+	while (help(pool))
+		continue;
 	pthread_mutex_lock(&pool->lock);
 	while (!wait_a_little(pool))
 		continue;
