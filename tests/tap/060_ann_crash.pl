@@ -60,6 +60,20 @@ sub victim
 	return;
 }
 
+# A killed backend takes all others with it, and pgbench says goodbye.
+sub has_ended
+{
+	my ($bench) = @_;
+
+	for (1 .. 100)
+	{
+		$bench->pump_nb if $bench->pumpable;
+		return 1 unless $bench->pumpable;
+		sleep 0.1;
+	}
+	return 0;
+}
+
 # What a build that was killed has left, or one whose drop was.
 sub drop_rest
 {
@@ -82,9 +96,9 @@ sub cycle
 	else
 	{
 		my $pid = victim($number % 3 != 1);
-		if ($pid) { kill 'KILL', $pid; }
-		# its session has ended, and says why below
-		else { $node->stop('immediate'); $node->start; }
+		kill 'KILL', $pid if $pid;
+		# none was found, or it was at its end anyhow: then all at once
+		unless ($pid && has_ended($bench)) { $node->stop('immediate'); $node->start; }
 	}
 	eval { $bench->finish };
 	eval { $maintenance->finish };
