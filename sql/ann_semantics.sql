@@ -292,7 +292,7 @@ BEGIN
 END
 $$;
 -- (16 sorts for the aggregate)
-SELECT line FROM plan_of('EXECUTE nearest(vec(1))') line WHERE line ~ 'Index Scan|Order By';
+SELECT btrim(line, ' ->') FROM plan_of('EXECUTE nearest(vec(1))') line WHERE line ~ 'Index Scan|Order By';
 EXECUTE nearest(vec(1));
 EXECUTE nearest(NULL);
 EXECUTE nearest('[1,2,3]');
