@@ -281,7 +281,6 @@ part_plans() {
 # large NAME METRIC TITLE: a synthetic set, built on two threads.
 large() {
     local mode wall set=$1 metric=$2
-    local MODES=('heap 1' 'heap 4' 'index 2')
     if [ ! -f "$WORK/$set.truth1000" ]; then
         say "$set: making it"
         "$WORK/sets" "$set" "$ROWS" 128 1 "$WORK/$set.base"
@@ -305,9 +304,12 @@ large() {
 }
 
 part_million() {
+    local MODES=('heap 1' 'heap 4' 'index 2')
     large clustered l2 "clustered, $ROWS x 128, L2"
     # some hundred times slower, by design
-    COUNT=100 ROUNDS=3
+    local -x COUNT=100 ROUNDS=3
+    local SETTINGS=('recall .90' 'recall .95')
+    MODES=('heap 1' 'heap 4')
     large sphere cosine "uniform on the sphere, $ROWS x 128, cosine"
 }
 

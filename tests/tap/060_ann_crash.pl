@@ -40,9 +40,13 @@ sub kill_postmaster
 
 	$node->kill9;
 	sleep 0.1 while kill 0, $pid;
-	sleep 1;
-	$node->start;
-	return;
+	# who builds an index notices at its end that nobody is left
+	for (1 .. 60)
+	{
+		sleep 1;
+		return if $node->start(fail_ok => 1);
+	}
+	BAIL_OUT('the server does not start again');
 }
 
 # One of the processes that work, any of them or the one that maintains.
