@@ -1,6 +1,6 @@
 /*
  * src/core/sp_pool.c
- *	  Threads and their batch of tasks.
+ *	  Worker threads and their batch of tasks.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -30,7 +30,6 @@ struct SpPool
 	pthread_cond_t work; /* tasks to take, or the end */
 	pthread_cond_t idle; /* the batch is done */
 	atomic_bool stop;    /* what runs should end soon */
-	bool canceled;       /* by the host, who tells the owner alone */
 
 	/* under lock */
 	bool quit;
@@ -39,7 +38,7 @@ struct SpPool
 	int tasks, taken, done;
 	SpStatus status;
 
-	int workers_n; /* without the owner, who is the last worker while it waits */
+	int threads;
 	Worker workers[SP_POOL_MAX_THREADS];
 };
 
@@ -49,26 +48,11 @@ stop_asked(void *arg)
 	return atomic_load_explicit(&((SpPool *) arg)->stop, memory_order_relaxed);
 }
 
-/* The owner's own tasks ask the host, too: nobody else does meanwhile. */
-static bool
-stop_asked_by_host(void *arg)
-{
-	SpPool *pool = arg;
-
-	if (!stop_asked(pool) && sp_should_stop(pool->env))
-	{
-		pool->canceled = true;
-		atomic_store(&pool->stop, true);
-	}
-	return stop_asked(pool);
-}
-
-/* Under the lock, which is let go while the task runs. */
 static void
 run_task(SpPool *pool, int worker)
 {
 	int task = pool->taken++;
-	SpStop stop = {worker == pool->workers_n ? stop_asked_by_host : stop_asked, pool};
+	SpStop stop = {stop_asked, pool};
 	SpStatus st = SP_ERR_CANCELED;
 
 	pthread_mutex_unlock(&pool->lock);
@@ -108,19 +92,19 @@ worker_main(void *arg)
 static SpStatus
 start_worker(SpPool *pool)
 {
-	Worker *worker = &pool->workers[pool->workers_n];
+	Worker *worker = &pool->workers[pool->threads];
 	sigset_t all, before;
 	int failed;
 
 	worker->pool = pool;
-	worker->index = pool->workers_n;
+	worker->index = pool->threads;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&worker->thread, NULL, worker_main, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (failed)
 		return SP_ERR_NO_MEMORY;
-	pool->workers_n++;
+	pool->threads++;
 	return SP_OK;
 }
 
@@ -153,9 +137,7 @@ sp_pool_new(const SpEnv *env, int threads, void (*enter)(void), SpPool **out)
 	pool->env = env;
 	pool->enter = enter;
 	init_locks(pool);
-	if (enter != NULL)
-		enter();
-	while (pool->workers_n < threads - 1 && st == SP_OK)
+	while (pool->threads < threads && st == SP_OK)
 		st = start_worker(pool);
 	if (st != SP_OK)
 	{
@@ -174,10 +156,10 @@ sp_pool_stop(SpPool *pool)
 	pool->quit = true;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
-	for (int i = 0; i < pool->workers_n; i++)
+	for (int i = 0; i < pool->threads; i++)
 		pthread_join(pool->workers[i].thread, NULL);
 	/* nobody is left to do the rest of a batch, so nobody may wait for it */
-	pool->workers_n = 0;
+	pool->threads = 0;
 	pool->tasks = pool->done = 0;
 	pool->status = SP_ERR_CANCELED;
 }
@@ -197,7 +179,7 @@ sp_pool_free(SpPool *pool)
 int
 sp_pool_threads(const SpPool *pool)
 {
-	return pool->workers_n + 1;
+	return pool->threads;
 }
 
 void
@@ -247,51 +229,36 @@ take_status(SpPool *pool)
 	return st;
 }
 
-/* Does a task that nobody has begun; false when there is none.  If it is not to run any more, it ends at once. */
-static bool
-help(SpPool *pool)
-{
-	bool task;
-
-	pthread_mutex_lock(&pool->lock);
-	task = pool->taken < pool->tasks;
-	if (task)
-		run_task(pool, pool->workers_n);
-	pthread_mutex_unlock(&pool->lock);
-	return task;
-}
-
 SpStatus
 sp_pool_wait(SpPool *pool)
 {
-	bool batch, done = false;
+	bool batch, done = false, canceled = false;
 	SpStatus st = SP_OK;
 
 	pthread_mutex_lock(&pool->lock);
 	batch = pool->tasks > 0;
 	pthread_mutex_unlock(&pool->lock);
-	pool->canceled = false;
 	while (batch && !done)
 	{
 		/* the host is asked outside the lock: it may take its time */
-		stop_asked_by_host(pool);
-		if (help(pool))
-			continue;
+		if (!canceled && sp_should_stop(pool->env))
+		{
+			canceled = true;
+			atomic_store(&pool->stop, true);
+		}
 		pthread_mutex_lock(&pool->lock);
 		done = wait_a_little(pool);
 		if (done)
 			st = take_status(pool);
 		pthread_mutex_unlock(&pool->lock);
 	}
-	return pool->canceled ? SP_ERR_CANCELED : st;
+	return canceled ? SP_ERR_CANCELED : st;
 }
 
 void
 sp_pool_cancel(SpPool *pool)
 {
 	atomic_store(&pool->stop, true);
-	while (help(pool))
-		continue;
 	pthread_mutex_lock(&pool->lock);
 	while (!wait_a_little(pool))
 		continue;

@@ -2,11 +2,7 @@
  * src/core/sp_pool.h
  *	  Threads for the core: a few workers, one batch of tasks at a time.
  *
- * The thread that owns the pool is one of them: while it waits for a batch it does
- * tasks that nobody has begun.  So a pool of two on two processors has both busy
- * and nobody in the way.
- *
- * The others start with all signals blocked and touch nothing of the host: no
+ * Workers start with all signals blocked and touch nothing of the host: no
  * allocation from the environment, no should_stop.  Only the thread that owns
  * the pool talks to the host, while it waits.
  *
@@ -34,7 +30,7 @@ sp_stop_asked(const SpStop *stop)
 
 typedef struct SpPool SpPool;
 
-/* Task `task` of a batch, on worker 0 .. threads - 1, of which the last is the owner. */
+/* Task `task` of a batch, on worker 0 .. threads - 1. */
 typedef SpStatus (*SpPoolTask)(void *arg, int task, int worker, const SpStop *stop);
 
 /*
@@ -56,8 +52,7 @@ int sp_pool_threads(const SpPool *pool);
 void sp_pool_start(SpPool *pool, SpPoolTask run, void *arg, int tasks);
 
 /*
- * Does what is left of the batch and waits for its end, asking env->should_stop
- * every 20 ms, or as often as a task of its own asks.  The first task's
+ * Waits for the batch, asking env->should_stop every 20 ms.  The first task's
  * error, or SP_ERR_CANCELED; either way no task runs any more.  SP_OK at once
  * when there is no batch.
  */
