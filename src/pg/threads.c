@@ -33,16 +33,10 @@ give_back(void *arg)
 SpPool *
 sp_pg_pool(void)
 {
-	return sp_nn_setting_threads() == 1 ? NULL : sp_pg_pool_in_any_case();
-}
-
-SpPool *
-sp_pg_pool_in_any_case(void)
-{
 	static bool registered = false;
 	int threads = sp_nn_setting_threads();
 
-	if (pool != NULL)
+	if (threads == 1 || pool != NULL)
 		return NULL;
 	if (!registered)
 		before_shmem_exit(stop_at_exit, (Datum) 0);

@@ -19,7 +19,4 @@
  */
 extern SpPool *sp_pg_pool(void);
 
-/* The same, but one thread where spotai.threads says one. */
-extern SpPool *sp_pg_pool_in_any_case(void);
-
 #endif /* SP_PG_THREADS_H */

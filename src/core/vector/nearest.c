@@ -10,6 +10,8 @@
  * SPDX-License-Identifier: PostgreSQL
  */
 #include <math.h>
+#include <pthread.h>
+#include <signal.h>
 
 #include <dnnl.h>
 
@@ -94,17 +96,35 @@ sp_nearest_free(SpNearest *s)
 	sp_free(s->env, s);
 }
 
+/*
+ * products[rows][stride] of rows from .. of the batch and a block of centroids.
+ * oneDNN's kernel lets the stack pointer point into its heap, where a signal's frame
+ * would destroy what lies below (its issue 4845): none may come.
+ */
+static bool
+multiply(const SpNearest *s, size_t from, size_t rows, size_t first, size_t columns,
+         float *products)
+{
+	dnnl_dim_t m = (dnnl_dim_t) rows, n = (dnnl_dim_t) columns, k = (dnnl_dim_t) s->dims;
+	sigset_t all, before;
+	dnnl_status_t status;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	status = dnnl_sgemm('N', 'T', m, n, k, 1.0f, s->vectors + from * s->dims, k,
+	                    s->centroids + first * s->dims, k, 0.0f, products, (dnnl_dim_t) s->stride);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return status == dnnl_success;
+}
+
 /* Rows from .. to of the batch against a block of centroids. */
 static bool
 compare_block(const SpNearest *s, size_t from, size_t rows, size_t first, float *products,
               float *best)
 {
 	size_t columns = s->count - first < COLUMNS ? s->count - first : COLUMNS;
-	dnnl_dim_t m = (dnnl_dim_t) rows, n = (dnnl_dim_t) columns, k = (dnnl_dim_t) s->dims;
 
-	if (dnnl_sgemm('N', 'T', m, n, k, 1.0f, s->vectors + from * s->dims, k,
-	               s->centroids + first * s->dims, k, 0.0f, products,
-	               (dnnl_dim_t) s->stride) != dnnl_success)
+	if (!multiply(s, from, rows, first, columns, products))
 		return false;
 	for (size_t r = 0; r < rows; r++)
 	{

@@ -399,8 +399,7 @@ build(Build *b, Relation heap, IndexInfo *info)
 	double rows;
 
 	sp_ann_meta_begin(b->index, &meta);
-	/* oneDNN's product of matrices, on the backend's own thread, was seen to write into others' memory */
-	b->pool = sp_pg_pool_in_any_case();
+	b->pool = sp_pg_pool();
 	b->centroids = sp_ann_train(heap, b->index, info, b->pool, &meta);
 	meta.constant_blocks = sp_ann_constant_blocks(&meta);
 	sp_ann_fill(&b->ann, &meta);
