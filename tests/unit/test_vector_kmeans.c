@@ -6,6 +6,9 @@
 #include "check.h"
 
 #include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
 
 #include "core/vector/kmeans.h"
 
@@ -237,6 +240,50 @@ check_one_thread(void)
 	CHECK(threads == 3); /* with . and .. */
 }
 
+static volatile sig_atomic_t signals;
+
+/* A frame of its own under the kernel's, as deep as a backend's handlers go. */
+static void
+on_alarm(int signal)
+{
+	volatile char frame[2048];
+
+	(void) signal;
+	for (size_t i = 0; i < sizeof(frame); i++)
+		frame[i] = 1;
+	signals++;
+}
+
+/* oneDNN's kernel keeps its stack on the heap: a signal's frame there ended the process in free(). */
+static void
+check_signals(void)
+{
+	enum
+	{
+		N = 6000,
+		COUNT = 300,
+		DIMS = 128
+	};
+	struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, before;
+	struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+	SpKmeansConfig cfg = {.dims = DIMS, .centroids = COUNT, .iterations = 2};
+	float *x = noise((size_t) N * DIMS), *centroids = malloc(COUNT * DIMS * sizeof(float));
+	sigset_t mask;
+
+	sigaction(SIGALRM, &action, &before);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (cfg.seed = 0; cfg.seed < 40; cfg.seed++)
+		CHECK(sp_kmeans_run(&check_env, &cfg, x, N, centroids) == SP_OK);
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	CHECK(signals > 100);
+	/* the mask is what it was */
+	pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	CHECK(sigismember(&mask, SIGALRM) == 0 && sigismember(&mask, SIGTERM) == 0);
+	free(x);
+	free(centroids);
+}
+
 int
 main(void)
 {
@@ -250,5 +297,6 @@ main(void)
 	check_threads_agree();
 	check_degenerate();
 	check_refusals();
+	check_signals();
 	return check_report();
 }
