@@ -52,10 +52,10 @@ CREATE OPERATOR CLASS spotai.int2_label_ops DEFAULT FOR TYPE smallint USING spot
 COMMENT ON OPERATOR CLASS spotai.int2_label_ops USING spotai_ann IS 'labels: = and = ANY';
 
 CREATE FUNCTION spotai.vector_counters(
-    OUT scans bigint, OUT lists bigint, OUT codes bigint, OUT fetches bigint, OUT stopped bigint
+    OUT scans bigint, OUT lists bigint, OUT codes bigint, OUT filtered bigint, OUT fetches bigint, OUT stopped bigint
 ) LANGUAGE C STABLE PARALLEL RESTRICTED SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'spotai_vector_counters';
 COMMENT ON FUNCTION spotai.vector_counters() IS
-'what scans of spotai_ann indexes have done in this session: scans, lists and codes they looked at, exact distances they fetched, and how many stopped at spotai.vector_max_scan before they had enough';
+'what scans of spotai_ann indexes have done in this session: scans, lists and codes they looked at, rows that the WHERE dismissed before their distance was fetched, exact distances they fetched, and how many stopped at spotai.vector_max_scan before they had enough';
 
 CREATE FUNCTION spotai.index_stats(
     index regclass,

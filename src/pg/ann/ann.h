@@ -337,11 +337,12 @@ extern void sp_ann_end_scan(IndexScanDesc scan);
 extern int sp_ann_probes;
 extern double sp_ann_recall;
 extern int sp_ann_max_scan;
+extern bool sp_ann_filter_early;
 
 /* Of this session. */
 typedef struct SpAnnCounters
 {
-	int64 scans, lists, codes, fetches, stopped;
+	int64 scans, lists, codes, filtered, fetches, stopped;
 } SpAnnCounters;
 
 extern SpAnnCounters sp_ann_counters;

@@ -31,6 +31,8 @@
 #define FETCH 15
 /* The same of a search that goes on, for which more rows are looked at than are returned. */
 #define LATER_FETCH 120
+/* A row that a filter dismisses before its distance is fetched. */
+#define ASK 15
 /* Rows whose distance is fetched for the first ten, and lists for them. */
 #define FIRST_ROWS  60
 #define FIRST_LISTS 6
@@ -45,13 +47,24 @@ meta_of(Oid index)
 	return meta;
 }
 
+/* Of the rows that conditions on the index leave, those whose distance is fetched; see above.h. */
+static double
+share_that_passes(const IndexPath *path, double matching)
+{
+	List *conditions = path->indexinfo->indrestrictinfo;
+
+	if (!sp_ann_filter_early || contain_volatile_functions((Node *) conditions))
+		return 1;
+	return Min(path->indexinfo->rel->rows / Max(matching, 1), 1);
+}
+
 void
 sp_ann_cost(PlannerInfo *root, IndexPath *path, double loops, Cost *startup, Cost *total,
             Selectivity *selectivity, double *correlation, double *pages)
 {
 	GenericCosts costs = {0};
 	SpAnnMeta meta;
-	double rows, lists, matching;
+	double rows, lists, matching, passing;
 
 	/* without a query all rows come, which other plans do better */
 	if (path->indexorderbys == NIL)
@@ -67,11 +80,12 @@ sp_ann_cost(PlannerInfo *root, IndexPath *path, double loops, Cost *startup, Cos
 	rows = Max(path->indexinfo->tuples, 1);
 	lists = Min(FIRST_LISTS, meta.lists);
 	matching = rows * costs.indexSelectivity;
+	passing = share_that_passes(path, matching);
 	*startup = cpu_operator_cost * (meta.lists * DISTANCE(meta.dims) +
 	                                rows * lists / meta.lists * ESTIMATE(meta.dims)) +
 	           cpu_tuple_cost * FETCH * Min(FIRST_ROWS, matching);
 	*total = *startup + cpu_operator_cost * rows * ESTIMATE(meta.dims) +
-	         cpu_tuple_cost * matching * LATER_FETCH;
+	         cpu_tuple_cost * matching * (passing * LATER_FETCH + (1 - passing) * ASK);
 	*selectivity = costs.indexSelectivity;
 	*correlation = 0;
 	*pages = costs.numIndexPages;

@@ -1,6 +1,7 @@
 /*
  * src/pg/ann/fetch.c
- *	  The exact distance of a candidate, from the table or from its copy.
+ *	  A candidate whose turn it is: does its row pass, and how far is it?  The exact
+ *	  distance comes from the table or from its copy.
  *
  * The executor could do this, but it wants bounds that hold always, and those of
  * codes hold nearly always.
@@ -14,17 +15,19 @@
 #include "access/tableam.h"
 #include "catalog/index.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 
 #include "core/vector/distance.h"
 #include "core/vector/half.h"
 #include "pg/ann/scan.h"
+#include "pg/seam.h"
 
 /* --- from the table ------------------------------------------------------------------ */
 
 /* The column of the table, or 0 for an expression. */
 static AttrNumber
-key_of(IndexScanDesc scan, const SpAnnScan *so)
+column_of(IndexScanDesc scan, const SpAnnScan *so)
 {
 	return scan->indexRelation->rd_index->indkey.values[so->ann.meta.column];
 }
@@ -38,7 +41,7 @@ begin(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f)
 	f->heap = table_index_fetch_begin(scan->heapRelation);
 	f->slot = table_slot_create(scan->heapRelation, NULL);
 	f->temporary = AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
-	if (key_of(scan, so) == 0)
+	if (column_of(scan, so) == 0)
 	{
 		f->info = BuildIndexInfo(scan->indexRelation);
 		f->estate = CreateExecutorState();
@@ -65,7 +68,7 @@ indexed_value(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f, bool *isnu
 	bool nulls[INDEX_MAX_KEYS];
 
 	if (f->info == NULL)
-		return slot_getattr(f->slot, key_of(scan, so), isnull);
+		return slot_getattr(f->slot, column_of(scan, so), isnull);
 	GetPerTupleExprContext(f->estate)->ecxt_scantuple = f->slot;
 	ResetPerTupleExprContext(f->estate);
 	FormIndexDatum(f->info, f->slot, f->estate, values, nulls);
@@ -91,31 +94,37 @@ operator_distance(const SpAnnScan *so, const SpEmbedding *value)
 	return 0;
 }
 
+/* The row into the slot; false when it is not to be seen. */
 static bool
-from_table(IndexScanDesc scan, SpAnnScan *so, ItemPointer tid, double *distance)
+fetch_row(IndexScanDesc scan, SpAnnScan *so, uint64 row)
 {
 	SpAnnFetch *f = &so->fetch;
-	bool again = false, isnull = true;
-	MemoryContext old;
+	bool again = false;
+	ItemPointerData tid;
 
 	if (f->heap == NULL)
 		begin(scan, so, f);
-	if (!table_index_fetch_tuple(f->heap, tid, scan->xs_snapshot, f->slot, &again, NULL))
-		return false;
-	old = MemoryContextSwitchTo(f->temporary);
-	{
-		Datum value = indexed_value(scan, so, f, &isnull);
-		const SpEmbedding *e = isnull ? NULL : (SpEmbedding *) PG_DETOAST_DATUM(value);
+	ItemPointerSet(&tid, (BlockNumber) (row >> 16), (OffsetNumber) row);
+	return table_index_fetch_tuple(f->heap, &tid, scan->xs_snapshot, f->slot, &again, NULL);
+}
 
-		if (e != NULL)
-		{
-			sp_embedding_check_same(so->query, e);
-			*distance = operator_distance(so, e);
-		}
+static bool
+from_row(IndexScanDesc scan, SpAnnScan *so, double *distance)
+{
+	SpAnnFetch *f = &so->fetch;
+	bool isnull = true;
+	MemoryContext old = MemoryContextSwitchTo(f->temporary);
+	Datum value = indexed_value(scan, so, f, &isnull);
+	const SpEmbedding *e = isnull ? NULL : (SpEmbedding *) PG_DETOAST_DATUM(value);
+
+	if (e != NULL)
+	{
+		sp_embedding_check_same(so->query, e);
+		*distance = operator_distance(so, e);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(f->temporary);
-	return !isnull;
+	return e != NULL;
 }
 
 /* --- from the copy ------------------------------------------------------------------- */
@@ -155,13 +164,81 @@ from_copy(Relation index, SpAnnScan *so, char *side, double *distance)
 	return found;
 }
 
-bool
-sp_ann_fetch_distance(IndexScanDesc scan, char *side, double *distance)
+/* Of the row in the slot. */
+static bool
+passes(SpAnnScan *so)
 {
-	SpAnnScan *so = scan->opaque;
+	so->asked++;
+	so->reach = NAN;
+	if (!sp_ann_passes_filter(so->above, so->fetch.slot))
+	{
+		sp_ann_counters.filtered++;
+		return false;
+	}
+	so->passed++;
+	return true;
+}
 
+/* The operator's result; false when there is no such row to be seen, or it does not pass. */
+static bool
+fetch_distance(IndexScanDesc scan, SpAnnScan *so, const SpQueueItem *candidate, double *distance)
+{
+	bool copied = so->ann.meta.rerank == SP_ANN_FROM_INDEX;
+
+	if ((!copied || so->filtered) && !fetch_row(scan, so, candidate->id))
+		return false;
+	if (so->filtered && !passes(so))
+		return false;
 	sp_ann_counters.fetches++;
-	if (so->ann.meta.rerank == SP_ANN_FROM_INDEX)
-		return from_copy(scan->indexRelation, so, side, distance);
-	return from_table(scan, so, sp_ann_side_tid(side), distance);
+	return copied ? from_copy(scan->indexRelation, so,
+	                          so->candidates.records + candidate->place * so->candidates.size,
+	                          distance)
+	              : from_row(scan, so, distance);
+}
+
+/* --- candidates ------------------------------------------------------------------------ */
+
+uint64
+sp_ann_row_number(const char *side)
+{
+	ItemPointer tid = &((SpAnnSide *) side)->tid;
+
+	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
+	       ItemPointerGetOffsetNumberNoCheck(tid);
+}
+
+/* As codes measure. */
+static double
+key_of(const SpAnnScan *so, double distance)
+{
+	switch ((SpAnnMetric) so->ann.meta.metric)
+	{
+		case SP_ANN_L2:
+			return distance * distance;
+		case SP_ANN_COSINE:
+			return 2 * distance;
+		case SP_ANN_IP:
+			break;
+	}
+	return distance;
+}
+
+void
+sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so)
+{
+	SpQueueItem item;
+	double distance;
+
+	/* a filter may dismiss any number of them */
+	CHECK_FOR_INTERRUPTS();
+	sp_pg_check(sp_candidates_take(&so->candidates, sp_ann_row_number, &item), "index scan", NULL);
+	if (!fetch_distance(scan, so, &item, &distance))
+		return;
+	item.key = key_of(so, distance);
+	memcpy(&item.place, &distance, sizeof(distance));
+	/* what overflows is as far away as anything */
+	if (isnan(item.key))
+		item.key = INFINITY;
+	sp_pg_check(sp_queue_reserve(&so->exact, 1), "index scan", NULL);
+	sp_queue_push(&so->exact, item);
 }

@@ -18,6 +18,7 @@
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
+#include "pg/ann/above.h"
 #include "pg/ann/train.h"
 #include "pg/seam.h"
 
@@ -30,6 +31,7 @@ SPOTAI_FUNCTION(spotai_vector_counters);
 int sp_ann_probes;
 double sp_ann_recall;
 int sp_ann_max_scan;
+bool sp_ann_filter_early;
 
 static relopt_kind options_kind;
 
@@ -68,6 +70,11 @@ sp_ann_init(void)
 	                        "Rows of an index that one search may look at.",
 	                        "A search that stops there says so. Zero means all.", &sp_ann_max_scan,
 	                        0, 0, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("spotai.vector_filter_early",
+	                         "Searches ask the WHERE of a row before they fetch its distance.",
+	                         "Where it is not volatile, nor dear.", &sp_ann_filter_early, true,
+	                         PGC_USERSET, 0, NULL, NULL, NULL);
+	sp_ann_above_init();
 }
 
 static bytea *
@@ -184,9 +191,10 @@ Datum
 spotai_vector_counters(PG_FUNCTION_ARGS)
 {
 	const SpAnnCounters *c = &sp_ann_counters;
-	Datum values[5] = {Int64GetDatum(c->scans), Int64GetDatum(c->lists), Int64GetDatum(c->codes),
+	Datum values[6] = {Int64GetDatum(c->scans),   Int64GetDatum(c->lists),
+	                   Int64GetDatum(c->codes),   Int64GetDatum(c->filtered),
 	                   Int64GetDatum(c->fetches), Int64GetDatum(c->stopped)};
-	bool nulls[5] = {false};
+	bool nulls[6] = {false};
 	TupleDesc desc;
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)

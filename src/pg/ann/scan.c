@@ -32,7 +32,7 @@ SpAnnCounters sp_ann_counters;
 #define MISSED_BY_LISTS 0.65
 #define MISSED_BY_LATER 0.4
 
-/* Rows that are put in order at a time. */
+/* Rows that are put in order at a time; at first as many as are wanted, if that is known. */
 #define LEAST_FOUND 10
 #define MOST_FOUND  1000
 
@@ -67,6 +67,7 @@ sp_ann_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int
 		memmove(scan->keyData, keys, (Size) scan->numberOfKeys * sizeof(ScanKeyData));
 	if (orderbys != NULL && scan->numberOfOrderBys > 0)
 		memmove(scan->orderByData, orderbys, (Size) scan->numberOfOrderBys * sizeof(ScanKeyData));
+	so->above = sp_ann_above(orderbys);
 	so->stage = SP_ANN_NOT_BEGUN;
 }
 
@@ -87,11 +88,13 @@ static void
 forget_last_scan(SpAnnScan *so, const SpAnnIndex *ann)
 {
 	SpAnnFetch fetch = so->fetch;
+	const SpAnnAbove *above = so->above;
 	MemoryContext context = so->context;
 
 	MemoryContextReset(context);
 	memset(so, 0, sizeof(*so));
 	so->fetch = fetch;
+	so->above = above;
 	so->context = context;
 	so->ann = *ann;
 }
@@ -174,6 +177,9 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
 	add_lists(scan, so, env);
 	so->reach = NAN;
+	so->least = sp_ann_limit(so->above);
+	if (so->least < 1)
+		so->least = LEAST_FOUND;
 }
 
 static void
@@ -186,6 +192,7 @@ begin_scan(IndexScanDesc scan)
 	forget_last_scan(so, sp_ann_open(scan->indexRelation));
 	old = MemoryContextSwitchTo(so->context);
 	read_query(scan, so);
+	so->filtered = sp_ann_may_filter(so->above);
 	so->stage = SP_ANN_BY_LIST;
 	if (!sp_ann_read_labels(&so->labels, scan->keyData, scan->numberOfKeys))
 		so->stage = SP_ANN_DONE;
@@ -200,21 +207,11 @@ begin_scan(IndexScanDesc scan)
 
 /* --- a list --------------------------------------------------------------------------- */
 
-/* Which row of the table this is, in the table's order. */
-static uint64
-row_number(const char *side)
-{
-	ItemPointer tid = &((SpAnnSide *) side)->tid;
-
-	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
-	       ItemPointerGetOffsetNumberNoCheck(tid);
-}
-
 static void
 add_candidates(SpAnnScan *so, const float *least, const char *sides, uint32 n)
 {
-	sp_pg_check(sp_candidates_add(&so->candidates, least, sides, n, row_number), "index scan",
-	            NULL);
+	sp_pg_check(sp_candidates_add(&so->candidates, least, sides, n, sp_ann_row_number),
+	            "index scan", NULL);
 	so->matched += n;
 }
 
@@ -305,11 +302,13 @@ has_rows(const SpAnnScan *so)
 	return !sp_candidates_is_empty(&so->candidates) || so->exact.count > 0;
 }
 
-/* Rows among which the one that is returned next is the last, as if there were no label. */
+/* Rows among which the one that is returned next is the last, as if there were no label and no filter. */
 static double
 depth(const SpAnnScan *so)
 {
-	return so->matched > 0 ? (so->found + 1) * so->scanned / so->matched : 1;
+	double among = (so->found + 1) * (so->asked + 1) / (so->passed + 1);
+
+	return so->matched > 0 ? among * so->scanned / so->matched : 1;
 }
 
 static double
@@ -319,7 +318,7 @@ list_key_by_horizon(SpAnnScan *so)
 
 	if (isnan(so->reach))
 	{
-		double missed = so->found < LEAST_FOUND ? MISSED_BY_LISTS : MISSED_BY_LATER;
+		double missed = so->found < so->least ? MISSED_BY_LISTS : MISSED_BY_LATER;
 
 		so->reach = sp_horizon_reach(h, 1 - missed * (1 - sp_ann_recall), depth(so));
 	}
@@ -360,40 +359,6 @@ report_stop(IndexScanDesc scan, SpAnnScan *so)
 	                 errhint("Raise spotai.vector_max_scan, or set it to 0.")));
 }
 
-static double
-key_of(const SpAnnScan *so, double distance)
-{
-	switch ((SpAnnMetric) so->ann.meta.metric)
-	{
-		case SP_ANN_L2:
-			return distance * distance;
-		case SP_ANN_COSINE:
-			return 2 * distance;
-		case SP_ANN_IP:
-			break;
-	}
-	return distance;
-}
-
-static void
-take_candidate(IndexScanDesc scan, SpAnnScan *so)
-{
-	SpQueueItem item;
-	double distance;
-
-	sp_pg_check(sp_candidates_take(&so->candidates, row_number, &item), "index scan", NULL);
-	if (!sp_ann_fetch_distance(scan, so->candidates.records + item.place * so->candidates.size,
-	                           &distance))
-		return;
-	item.key = key_of(so, distance);
-	memcpy(&item.place, &distance, sizeof(distance));
-	/* what overflows is as far away as anything */
-	if (isnan(item.key))
-		item.key = INFINITY;
-	sp_pg_check(sp_queue_reserve(&so->exact, 1), "index scan", NULL);
-	sp_queue_push(&so->exact, item);
-}
-
 /* The nearest of the rows whose distance is known; false for one that was seen twice, which comes next to itself. */
 static bool
 take_row(SpAnnScan *so, SpQueueItem *row)
@@ -423,7 +388,7 @@ find_row(IndexScanDesc scan, SpAnnScan *so, SpQueueItem *row)
 		if (look && (!rows || list <= fmin(candidate, exact)))
 			look_into_list(scan, so);
 		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
-			take_candidate(scan, so);
+			sp_ann_take_candidate(scan, so);
 		else if (take_row(so, row))
 			return true;
 	}
@@ -445,7 +410,8 @@ compare_items(const void *a, const void *b)
 static void
 find_rows(IndexScanDesc scan, SpAnnScan *so)
 {
-	int n = so->kept, wanted = (int) Min(n + Max(LEAST_FOUND, so->found / 2), MOST_FOUND);
+	double more = so->found == 0 ? so->least : Max(LEAST_FOUND, so->found / 2);
+	int n = so->kept, wanted = (int) Min(n + more, MOST_FOUND);
 	SpQueueItem row;
 
 	memmove(so->ready, so->ready + so->nready, sizeof(SpQueueItem) * (Size) n);
@@ -493,73 +459,7 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 	return true;
 }
 
-/* --- list by list --------------------------------------------------------------------- */
-
-static void
-collect_tids(SpAnnScan *so, Page page, uint32 list)
-{
-	SpAnnLayout layout = sp_ann_layout(&so->ann, list);
-	uint32 n = sp_ann_page_count(page, layout);
-	Size size = sizeof(ItemPointerData) * (Size) (so->ntids + n);
-
-	if (n == 0)
-		return;
-	so->tids = so->tids == NULL ? MemoryContextAllocHuge(so->context, size)
-	                            : repalloc_huge(so->tids, size);
-	for (uint32 i = 0; i < n; i++)
-	{
-		char *side = sp_ann_page_side(page, layout, i);
-
-		if (so->ann.label_at == 0 || list >= so->ann.meta.lists ||
-		    sp_ann_label_fits(&so->labels, sp_ann_get_label(&so->ann, side)))
-			so->tids[so->ntids++] = *sp_ann_side_tid(side);
-	}
-}
-
-static int
-compare_tids(const void *a, const void *b)
-{
-	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
-}
-
-static void
-collect_list(IndexScanDesc scan, SpAnnScan *so, uint32 list)
-{
-	int kept = 0;
-
-	so->ntids = so->tid = 0;
-	sp_ann_walk(so, scan->indexRelation, list, sp_ann_open(scan->indexRelation)->heads[list],
-	            collect_tids);
-	if (so->ntids == 0)
-		return;
-	qsort(so->tids, (size_t) so->ntids, sizeof(ItemPointerData), compare_tids);
-	for (int i = 0; i < so->ntids; i++)
-		if (i == 0 || !ItemPointerEquals(&so->tids[i], &so->tids[kept - 1]))
-			so->tids[kept++] = so->tids[i];
-	so->ntids = kept;
-}
-
-/* Rows without a distance: NaN for the operator, or NULL. */
-static bool
-next_by_list(IndexScanDesc scan, SpAnnScan *so)
-{
-	while (so->tid == so->ntids)
-	{
-		if (so->chain == SP_ANN_CHAINS(&so->ann.meta))
-			return false;
-		collect_list(scan, so, so->chain++);
-	}
-	scan->xs_heaptid = so->tids[so->tid++];
-	/* lists of rows without a distance know no labels */
-	scan->xs_recheck = scan->numberOfKeys > 0;
-	scan->xs_recheckorderby = false;
-	if (scan->numberOfOrderBys > 0)
-	{
-		scan->xs_orderbyvals[0] = Float8GetDatum(NAN);
-		scan->xs_orderbynulls[0] = so->is_null || so->chain == SP_ANN_CHAINS(&so->ann.meta);
-	}
-	return true;
-}
+/* --- what is next --------------------------------------------------------------------- */
 
 bool
 sp_ann_get_tuple(IndexScanDesc scan, ScanDirection direction)
@@ -577,7 +477,7 @@ sp_ann_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	}
 	if (so->stage == SP_ANN_BY_LIST)
 	{
-		if (next_by_list(scan, so))
+		if (sp_ann_next_by_list(scan, so))
 			return true;
 		so->stage = SP_ANN_DONE;
 	}

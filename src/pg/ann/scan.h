@@ -11,6 +11,7 @@
 #include "executor/tuptable.h"
 
 #include "core/vector/candidates.h"
+#include "pg/ann/above.h"
 #include "pg/ann/ann.h"
 
 /* What the scan returns now. */
@@ -48,6 +49,8 @@ typedef struct SpAnnScan
 	SpAnnStage stage;
 	SpAnnFetch fetch;
 	SpAnnLabels labels;
+	const SpAnnAbove *above; /* NULL: nothing is known */
+	bool filtered;           /* the rest of the WHERE is asked here */
 
 	/* the query */
 	const SpEmbedding *query; /* NULL: there is none, or it is NULL or has no direction */
@@ -67,12 +70,14 @@ typedef struct SpAnnScan
 	SpQueueItem *ready;      /* rows that are returned next, in order */
 	int nready, at;
 	int kept;     /* behind those, for the next turn */
+	double least; /* rows that are found before the first is returned */
 	double floor; /* what has been returned was no farther */
 	bool told;    /* that it stopped before its time */
 	SpQueue late; /* rows that are nearer than that, for the end */
 	int allowed;  /* lists to look into before anything is returned, of a fixed number */
 	int looked;
 	double found, scanned, matched; /* rows */
+	double asked, passed;           /* rows of the table that met the filter */
 	double first;                   /* distance of the nearest centroid */
 	double reach;                   /* of the horizon, for what is returned next */
 
@@ -109,8 +114,13 @@ sp_ann_label_fits(const SpAnnLabels *labels, int32 label)
 	return labels->any || (from < labels->n && labels->values[from] == label);
 }
 
-/* fetch.c: the operator's result for this candidate, or false when there is no such row to be seen. */
-extern bool sp_ann_fetch_distance(IndexScanDesc scan, char *side, double *distance);
+/* fetch.c: the candidate that is next to the rows with a distance, if it is to be seen and passes the filter. */
+extern void sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so);
 extern void sp_ann_fetch_end(SpAnnFetch *fetch);
+/* Which row of the table a side is about, in the table's order. */
+extern uint64 sp_ann_row_number(const char *side);
+
+/* bylist.c: the next row without a distance, which is NaN or NULL; false when there is none. */
+extern bool sp_ann_next_by_list(IndexScanDesc scan, SpAnnScan *so);
 
 #endif /* SP_PG_ANN_SCAN_H */
