@@ -227,14 +227,14 @@ upkeep_rows() {
     printf '| %s: VACUUM, MB of WAL | %s | | 246 | %s |\n' "$name" "$(mega "$(minus "$7" "${14}")")" "$(mega "${14}")"
 }
 
-# filter_row NAME PARTS CONDITION LIMIT UNFILTERED_MS
+# filter_row NAME PARTS CONDITION LIMIT UNFILTERED_MS: as planned, and by our index whatever the planner thinks of it.
 filter_row() {
-    local recall cpu short slower planned
-    read -r recall cpu _ short _ < <(search mnist_inline l2 mnist "$2" "$(nearest mnist_inline l2 "WHERE $3")" 'SET enable_seqscan = off')
-    read -r _ planned _ < <(search mnist_inline l2 mnist "$2" "$(nearest mnist_inline l2 "WHERE $3")")
-    slower=$(ratio "$planned" "$5")
-    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n' "$1" "$recall" "$(holds "$(minus 1 "$recall")" 0.05 | sed 's/at most 0.05/at least .95/')" \
-        "$short" "$(holds "$short" 0 | sed 's/at most 0/none/')" "$cpu" "$planned" "$slower" "$(holds "$slower" "$4")"
+    local recall cpu short slower own_recall own_cpu
+    read -r recall cpu _ short _ < <(search mnist_inline l2 mnist "$2" "$(nearest mnist_inline l2 "WHERE $3")")
+    read -r own_recall own_cpu _ < <(search mnist_inline l2 mnist "$2" "$(nearest mnist_inline l2 "WHERE $3")" 'SET enable_seqscan = off' 'SET enable_sort = off')
+    slower=$(ratio "$cpu" "$5")
+    printf '| %s | %s | %s | %s | %s | %s | %s | %s | %s: %s |\n' "$1" "$recall" "$(holds "$(minus 1 "$recall")" 0.05 | sed 's/at most 0.05/at least .95/')" \
+        "$short" "$(holds "$short" 0 | sed 's/at most 0/none/')" "$cpu" "$slower" "$(holds "$slower" "$4")" "$own_recall" "$own_cpu"
 }
 
 # filters_by NAME COLUMNS MODE [LABEL]: COLUMNS makes the condition of a number of parts.
@@ -242,7 +242,7 @@ filters_by() {
     local recall cpu percent parts limit
     make_index mnist_inline l2 "$3" "${4:-}" > /dev/null
     read -r recall cpu _ < <(search mnist_inline l2 mnist 1000 "$(nearest mnist_inline l2)" 'SET enable_seqscan = off')
-    printf '| %s: none | %s | | 0 | | %s | | 1 | |\n' "$1" "$recall" "$cpu"
+    printf '| %s: none | %s | | 0 | | %s | 1 | | |\n' "$1" "$recall" "$cpu"
     while read -r percent parts limit; do
         filter_row "$1: $percent %" "$parts" "$("$2" "$parts")" "$limit" "$cpu"
     done <<< $'10 100 3\n1 10 10\n0.1 1 40'
@@ -253,14 +253,19 @@ one_of() { printf "part = ANY ('{%s}')" "$(seq -s, 0 $(($1 - 1)))"; }
 
 part_filters() {
     local -x ROUNDS=3
-    printf '| filter, vector_recall = 0.95 | recall@10 | bar | queries short of ten | bar | CPU ms by index | as planned | of the unfiltered | bar |\n|---|--:|---|--:|---|--:|--:|--:|---|\n'
+    printf '| filter, vector_recall = 0.95 | recall@10 | bar | queries short of ten | bar | CPU ms | of the unfiltered | bar | by our index in any case |\n|---|--:|---|--:|---|--:|--:|---|--:|\n'
     if ! query -c "SELECT 'mnist_inline'::regclass" > /dev/null 2>&1; then make_table mnist_inline "$WORK/mnist.base" 784 inline; fi
     say 'filters: label'
     filters_by 'label' one_of 'heap 1' part
     say 'filters: any column'
     filters_by 'any column, bits = 1' below 'heap 1'
     filters_by 'any column, bits = 4' below 'heap 4'
+    say 'filters: a column that has an index of its own'
+    query -c 'CREATE INDEX of_part ON mnist_inline (part)'
+    filters_by 'a column with a B-tree' below 'heap 1'
+    query -c 'DROP INDEX of_part'
     printf '\nA label is a column of the index. What another column says is known when the row has been fetched, so each that is in the way costs a row.\n'
+    printf 'Where a B-tree finds few rows the planner takes that and sorts them, which is exact.\n'
     printf 'pgvector 0.8.6, iterative scan off: 478 of 500 queries short of ten at 10 %%, 500 at 1 %%; in relaxed order 12.4 ms.\n\n'
 }
 
