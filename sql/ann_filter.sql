@@ -29,8 +29,7 @@ BEGIN
     SELECT c.filtered - before.filtered, c.fetches - before.fetches INTO filtered, fetches FROM vector_counters() c;
 END
 $$;
--- Its rows: early, as the executor asks, and without an index.  Every list is looked at; behind a code that lied, of
--- many rows some come late.
+-- Its rows: early, as the executor asks, and without an index.  Nothing may be missed.
 CREATE FUNCTION same(statement text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     early integer[];
@@ -46,11 +45,6 @@ BEGIN
     EXECUTE 'SELECT array_agg(id) FROM (' || statement || ') s' INTO sorted;
     RESET spotai.vector_filter_early;
     RESET spotai.vector_recall;
-    IF cardinality(early) > 100 THEN
-        early := (SELECT array_agg(i ORDER BY i) FROM unnest(early) i);
-        late := (SELECT array_agg(i ORDER BY i) FROM unnest(late) i);
-        sorted := (SELECT array_agg(i ORDER BY i) FROM unnest(sorted) i);
-    END IF;
     SET LOCAL enable_sort = off;
     SET LOCAL enable_indexscan = on;
     RETURN coalesce(cardinality(early), 0) || CASE WHEN early IS NOT DISTINCT FROM late THEN '' ELSE ', late others' END

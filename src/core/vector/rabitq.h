@@ -30,6 +30,9 @@ typedef enum SpVectorMetric
 /* Of a code of so many bits a dimension. */
 #define SP_RABITQ_WORDS(padded, bits) ((padded) / 64 * (size_t) (bits))
 
+/* Standard deviations that margins allow; the paper's choice. */
+#define SP_RABITQ_EPSILON_0 1.9
+
 /* What an estimate needs of a code besides its bits. */
 typedef struct SpRabitqFactors
 {
@@ -57,7 +60,7 @@ void sp_rabitq_query_aim(SpRabitqQuery *q, const float *vector, const float *cen
 
 /*
  * Of count codes, [count][words] side by side: the estimated measure, and how
- * far it may be off (exceeded by about 6 % of codes, e0 = 1.9, on either side together),
+ * far it may be off (exceeded by about 6 % of codes, on either side together),
  * beside the rounding of floats as long as the vectors: with eight bits a dimension
  * that may be more, where residuals are a hundredth of their vectors.
  */

@@ -21,9 +21,6 @@
 #include "core/vector/rabitq.h"
 #include "core/vector/rabitq_bits.h"
 
-/* Standard deviations that the bound allows; the paper's choice. */
-#define EPSILON_0 1.9
-
 /* Sums in lanes, which a compiler makes vectors of; shorter ones keep it waiting. */
 #define LANES 16
 
@@ -282,13 +279,13 @@ weigh(SpVectorMetric metric, const Residual *r, const Fit *fit, double rounding,
 	{
 		factors->base = (float) r->squares;
 		factors->scale = (float) (-2 * ratio);
-		factors->error = (float) (2 * EPSILON_0 * spread);
+		factors->error = (float) (2 * SP_RABITQ_EPSILON_0 * spread);
 	}
 	else
 	{
 		factors->base = (float) -r->product;
 		factors->scale = (float) -ratio;
-		factors->error = (float) (EPSILON_0 * spread);
+		factors->error = (float) (SP_RABITQ_EPSILON_0 * spread);
 	}
 }
 

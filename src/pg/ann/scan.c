@@ -32,6 +32,12 @@ SpAnnCounters sp_ann_counters;
 #define MISSED_BY_LISTS 0.65
 #define MISSED_BY_LATER 0.4
 
+/*
+ * Up to this share the margins of codes leave enough to lists: they make 0.0055 of
+ * the neighbours miss (100,000 x 128, a bit a dimension, all lists), a third of it.
+ */
+#define MISSED_BY_CODES 0.0157
+
 /* Rows that are put in order at a time; at first as many as are wanted, if that is known. */
 #define LEAST_FOUND 10
 #define MOST_FOUND  1000
@@ -156,6 +162,19 @@ add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
 	pfree(numbers);
 }
 
+/*
+ * Margins of codes, by which so and so many neighbours are missed, are larger for
+ * a search that must not miss so many: by the tail of the normal distribution,
+ * which errors of codes have, log(misses) falls with the square of the margin.
+ */
+static float
+caution_for(double recall)
+{
+	double fewer = MISSED_BY_CODES / fmax(1 - recall, 1e-6);
+
+	return (float) sqrt(1 + 2 * fmax(log(fewer), 0) / (SP_RABITQ_EPSILON_0 * SP_RABITQ_EPSILON_0));
+}
+
 static void
 begin_search(IndexScanDesc scan, SpAnnScan *so)
 {
@@ -177,6 +196,7 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
 	add_lists(scan, so, env);
 	so->reach = NAN;
+	so->caution = caution_for(sp_ann_recall);
 	so->least = sp_ann_limit(so->above);
 	if (so->least < 1)
 		so->least = LEAST_FOUND;
@@ -228,7 +248,7 @@ estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 			continue;
 		sp_rabitq_estimate(so->codes, sp_ann_page_codes(page) + (Size) i * so->ann.words,
 		                   &((SpAnnSide *) side)->factors, 1, &estimate, &margin);
-		estimate -= margin;
+		estimate -= so->caution * margin;
 		add_candidates(so, &estimate, side, 1);
 	}
 }
@@ -246,7 +266,7 @@ estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		factors[i] = ((SpAnnSide *) sp_ann_page_side(page, layout, i))->factors;
 	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
 	for (uint32 i = 0; i < n; i++)
-		least[n - 1 - i] = estimates[i] - margins[i];
+		least[n - 1 - i] = estimates[i] - so->caution * margins[i];
 	add_candidates(so, least, sp_ann_page_side(page, layout, n - 1), n);
 }
 

@@ -61,6 +61,7 @@ typedef struct SpAnnScan
 	float *centroid;     /* [padded], of the list at hand */
 	double length;
 	SpRabitqQuery *codes;
+	float caution; /* times the margins that they tell */
 
 	/* best first */
 	SpCandidates lists;      /* key: distance of the centroid; records: their numbers */
