@@ -197,7 +197,7 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	add_lists(scan, so, env);
 	so->reach = NAN;
 	so->caution = caution_for(sp_ann_recall);
-	so->least = sp_ann_limit(so->above);
+	so->least = Min(sp_ann_limit(so->above), MOST_FOUND);
 	if (so->least < 1)
 		so->least = LEAST_FOUND;
 }
