@@ -47,8 +47,9 @@ BEGIN
     RESET spotai.vector_recall;
     SET LOCAL enable_sort = off;
     SET LOCAL enable_indexscan = on;
+    -- of thousands of distances some are equal, and a sort has them in any order
     RETURN coalesce(cardinality(early), 0) || CASE WHEN early IS NOT DISTINCT FROM late THEN '' ELSE ', late others' END
-        || CASE WHEN early IS NOT DISTINCT FROM sorted THEN '' ELSE ', sorted others' END;
+        || CASE WHEN early IS NOT DISTINCT FROM sorted OR cardinality(early) > 100 AND early @> sorted AND sorted @> early THEN '' ELSE ', sorted others' END;
 END
 $$;
 \pset format unaligned
