@@ -310,8 +310,8 @@ extern uint32 sp_ann_vectors_per_page(uint32 dims);
 extern uint16 *sp_ann_vector_at(Page page, uint32 dims, uint16 slot);
 extern int sp_ann_vectors_free_slot(Page page, uint32 dims);
 extern void sp_ann_vectors_put(Page page, uint32 dims, uint16 slot, const uint16 *half);
-extern void sp_ann_vectors_release(Relation index, uint32 dims, BlockNumber block,
-                                   const uint16 *slots, int n);
+/* A page whose last copy goes is one of those that may be used again. */
+extern void sp_ann_vectors_free(Page page, uint16 slot);
 
 /* --- the access method -------------------------------------------------------------- */
 

@@ -201,8 +201,11 @@ check_vectors_page(Check *c, Page page, BlockNumber block)
 		bool in_use = (bits[slot / 8] & 1 << slot % 8) != 0;
 
 		used += in_use;
-		if (!in_use && c->copies[(Size) block * c->per_page + slot] > 0)
-			tell(c, "block %u, slot %u is a row's copy, but free", block, slot);
+		if (in_use != (c->copies[(Size) block * c->per_page + slot] > 0))
+			tell(c,
+			     in_use ? "block %u, slot %u is a copy, but no row's"
+			            : "block %u, slot %u is a row's copy, but free",
+			     block, slot);
 	}
 	if (used != sp_ann_special(page)->count)
 		tell(c, "block %u has %d copies, not %u", block, used, sp_ann_special(page)->count);

@@ -9,18 +9,12 @@
 
 #include "access/transam.h"
 #include "commands/vacuum.h"
+#include "storage/freespace.h"
 #include "storage/indexfsm.h"
 #include "storage/lmgr.h"
 
 #include "pg/ann/ann.h"
 #include "pg/compat.h"
-
-/* A slot of a copy that belongs to nobody any more. */
-typedef struct Slot
-{
-	BlockNumber block;
-	uint16 slot;
-} Slot;
 
 typedef struct Vacuum
 {
@@ -30,44 +24,77 @@ typedef struct Vacuum
 	IndexBulkDeleteCallback callback;
 	void *state;
 	SpAnnIndex ann; /* heads are ours */
-	Slot *slots;    /* of the page at hand */
-	int nslots;
 } Vacuum;
+
+static Buffer
+lock_page(Vacuum *v, BlockNumber block)
+{
+	Buffer buffer =
+		ReadBufferExtended(v->index, MAIN_FORKNUM, block, RBM_NORMAL, v->info->strategy);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+}
 
 /* --- copies -------------------------------------------------------------------------- */
 
-static int
-compare_slots(const void *a, const void *b)
+/* Pages that a record of the WAL changes: the list's, then those of copies. */
+typedef struct Changed
 {
-	const Slot *x = a, *y = b;
+	GenericXLogState *state;
+	int n;
+	Buffer buffers[MAX_GENERIC_XLOG_PAGES];
+	Page pages[MAX_GENERIC_XLOG_PAGES]; /* as they are to be */
+} Changed;
 
-	if (x->block != y->block)
-		return x->block < y->block ? -1 : 1;
-	return (int) x->slot - (int) y->slot;
+static Page
+change(Changed *c, Buffer buffer)
+{
+	c->buffers[c->n] = buffer;
+	return c->pages[c->n++] = GenericXLogRegisterBuffer(c->state, buffer, 0);
 }
 
-/* After the rows are gone: until then somebody might have given a slot to another row. */
 static void
-release_slots(Vacuum *v)
+check_copy(Vacuum *v, BlockNumber block, Page page, uint16 slot)
 {
-	uint16 *slots = palloc(sizeof(uint16) * (v->nslots + 1));
+	if (!sp_ann_page_is(page, SP_ANN_PAGE_VECTORS) ||
+	    slot >= sp_ann_vectors_per_page(v->ann.meta.dims))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+		                errmsg("block %u of index \"%s\" has no copy %u", block,
+		                       RelationGetRelationName(v->index), slot),
+		                errhint("Run REINDEX.")));
+}
 
-	qsort(v->slots, v->nslots, sizeof(Slot), compare_slots);
-	for (int from = 0, to; from < v->nslots; from = to)
+/* The copy of a row becomes free; false when the record has no room for its page. */
+static bool
+free_copy(Vacuum *v, Changed *c, const char *side)
+{
+	BlockNumber block = sp_ann_get_copy(&v->ann, side);
+	uint16 slot = ((const SpAnnSide *) side)->slot;
+	int i = 0;
+
+	while (i < c->n && BufferGetBlockNumber(c->buffers[i]) != block)
+		i++;
+	if (i == MAX_GENERIC_XLOG_PAGES)
+		return false;
+	if (i == c->n)
+		(void) change(c, lock_page(v, block));
+	check_copy(v, block, c->pages[i], slot);
+	sp_ann_vectors_free(c->pages[i], slot);
+	return true;
+}
+
+/* Other rows may have their slots now. */
+static void
+release_copies(Vacuum *v, const Changed *c)
+{
+	for (int i = 1; i < c->n; i++)
 	{
-		for (to = from; to < v->nslots && v->slots[to].block == v->slots[from].block; to++)
-			slots[to - from] = v->slots[to].slot;
-		sp_ann_vectors_release(v->index, v->ann.meta.dims, v->slots[from].block, slots, to - from);
-	}
-	v->nslots = 0;
-	pfree(slots);
-}
+		BlockNumber block = BufferGetBlockNumber(c->buffers[i]);
 
-static void
-remember_slot(Vacuum *v, const char *side)
-{
-	v->slots[v->nslots++] =
-		(Slot){sp_ann_get_copy(&v->ann, side), ((const SpAnnSide *) side)->slot};
+		UnlockReleaseBuffer(c->buffers[i]);
+		RecordPageWithFreeSpace(v->index, block, SP_ANN_SLOT_FREE);
+	}
 }
 
 /* --- one page ------------------------------------------------------------------------ */
@@ -84,20 +111,36 @@ find_dead(Vacuum *v, Page page, SpAnnLayout layout, uint16 *dead)
 	return n;
 }
 
+/*
+ * In one record of the WAL: rows and their copies, so that no crash leaves a copy
+ * that is nobody's and nobody else gets one that still is somebody's.  How many
+ * rows went.
+ */
+static int
+remove_some(Vacuum *v, Buffer buffer, uint32 list, const uint16 *dead, int n)
+{
+	SpAnnLayout layout = sp_ann_layout(&v->ann, list);
+	bool copied = v->ann.block_at != 0 && list < v->ann.meta.lists;
+	Changed c = {.state = GenericXLogStart(v->index)};
+	Page page = change(&c, buffer);
+	int i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (copied && !free_copy(v, &c, sp_ann_page_side(page, layout, dead[i])))
+			break;
+		sp_ann_page_remove(page, layout, dead[i]);
+	}
+	GenericXLogFinish(c.state);
+	release_copies(v, &c);
+	return i;
+}
+
 static void
 remove_dead(Vacuum *v, Buffer buffer, uint32 list, const uint16 *dead, int n)
 {
-	SpAnnLayout layout = sp_ann_layout(&v->ann, list);
-	GenericXLogState *state = GenericXLogStart(v->index);
-	Page page = GenericXLogRegisterBuffer(state, buffer, 0);
-
-	for (int i = 0; i < n; i++)
-	{
-		if (v->ann.block_at != 0 && list < v->ann.meta.lists)
-			remember_slot(v, sp_ann_page_side(page, layout, dead[i]));
-		sp_ann_page_remove(page, layout, dead[i]);
-	}
-	GenericXLogFinish(state);
+	for (int done = 0; done < n;)
+		done += remove_some(v, buffer, list, dead + done, n - done);
 	v->stats->tuples_removed += n;
 }
 
@@ -118,9 +161,8 @@ clean_page(Vacuum *v, uint32 list, BlockNumber block)
 	int n;
 
 	sp_vacuum_delay_point();
-	buffer = ReadBufferExtended(v->index, MAIN_FORKNUM, block, RBM_NORMAL, v->info->strategy);
+	buffer = lock_page(v, block);
 	page = BufferGetPage(buffer);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (!sp_ann_page_is(page, SP_ANN_PAGE_LIST) || sp_ann_special(page)->list != list)
 		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 		                errmsg("block %u of index \"%s\" is not of list %u", block,
@@ -133,8 +175,6 @@ clean_page(Vacuum *v, uint32 list, BlockNumber block)
 	seen.next = sp_ann_special(page)->next;
 	seen.rows = sp_ann_page_count(page, layout);
 	UnlockReleaseBuffer(buffer);
-	if (v->nslots > 0)
-		release_slots(v);
 	return seen;
 }
 
@@ -158,16 +198,6 @@ mark_deleted(Page page, uint32 list, BlockNumber next)
 	sp_ann_page_init(page, SP_ANN_PAGE_DELETED, list);
 	sp_ann_special(page)->next = next;
 	sp_ann_special(page)->deleted_at = ReadNextFullTransactionId();
-}
-
-static Buffer
-lock_page(Vacuum *v, BlockNumber block)
-{
-	Buffer buffer =
-		ReadBufferExtended(v->index, MAIN_FORKNUM, block, RBM_NORMAL, v->info->strategy);
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	return buffer;
 }
 
 /* The rows of middle go to the page behind it, if they fit there still. */
@@ -234,12 +264,10 @@ sp_ann_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	v.stats = stats != NULL ? stats : palloc0(sizeof(*stats));
 	v.ann = *ann;
 	v.ann.heads = memcpy(palloc(size), ann->heads, size);
-	v.slots = palloc(sizeof(Slot) * (BLCKSZ / sizeof(SpAnnSide)));
 	v.stats->num_index_tuples = 0;
 	v.stats->estimated_count = false;
 	for (uint32 list = 0; list < SP_ANN_CHAINS(&v.ann.meta); list++)
 		vacuum_list(&v, list);
-	pfree(v.slots);
 	pfree(v.ann.heads);
 	return v.stats;
 }

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "storage/freespace.h"
 
 #include "pg/ann/ann.h"
 
@@ -70,31 +69,17 @@ sp_ann_vectors_put(Page page, uint32 dims, uint16 slot, const uint16 *half)
 		((PageHeader) page)->pd_lower = (LocationIndex) (end - (char *) page);
 }
 
-/* Slots of rows that are gone. */
 void
-sp_ann_vectors_release(Relation index, uint32 dims, BlockNumber block, const uint16 *slots, int n)
+sp_ann_vectors_free(Page page, uint16 slot)
 {
-	Buffer buffer = ReadBuffer(index, block);
-	GenericXLogState *state;
-	Page page;
+	SpAnnSpecial *special = sp_ann_special(page);
+	uint8 *byte = bits_of(page) + slot / 8, bit = (uint8) (1 << slot % 8);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	state = GenericXLogStart(index);
-	page = GenericXLogRegisterBuffer(state, buffer, 0);
-	for (int i = 0; i < n; i++)
-	{
-		uint8 *byte = bits_of(page) + slots[i] / 8, bit = (uint8) (1 << slots[i] % 8);
-
-		if (*byte & bit)
-			sp_ann_special(page)->count--;
-		*byte &= (uint8) ~bit;
-	}
-	if (sp_ann_special(page)->count == 0)
-	{
-		sp_ann_special(page)->kind = SP_ANN_PAGE_DELETED;
-		sp_ann_special(page)->deleted_at = ReadNextFullTransactionId();
-	}
-	GenericXLogFinish(state);
-	UnlockReleaseBuffer(buffer);
-	RecordPageWithFreeSpace(index, block, SP_ANN_SLOT_FREE);
+	if (!(*byte & bit))
+		return;
+	*byte &= (uint8) ~bit;
+	if (--special->count > 0)
+		return;
+	special->kind = SP_ANN_PAGE_DELETED;
+	special->deleted_at = ReadNextFullTransactionId();
 }
