@@ -1,7 +1,7 @@
 # Bytes of an index that somebody else wrote: an error, or an answer, but never
 # the end of a server process.
 #
-# SPOTAI_ANN_DAMAGES rounds, 40 unless told otherwise.
+# SPOTAI_ANN_DAMAGES rounds, 70 unless told otherwise.
 #
 # SPDX-License-Identifier: PostgreSQL
 use strict;
@@ -14,7 +14,7 @@ use PostgreSQL::Test::Utils;
 use SpotaiNode;
 use Test::More;
 
-my $rounds = $ENV{SPOTAI_ANN_DAMAGES} || 40;
+my $rounds = $ENV{SPOTAI_ANN_DAMAGES} || 70;
 my $node = preloading_node('ann_damage', "spotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nstatement_timeout = 20s\n");
 my @names = qw(by_l2 by_cosine);
 my ($file_of, $original) = ({}, {});

@@ -311,15 +311,9 @@ check_table_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bo
 	if (c->problems >= MOST_TOLD)
 		return;
 	old = MemoryContextSwitchTo(c->temporary);
-	{
-		int64 before = c->problems;
-
-		check_value(c, row, values[c->ann->meta.column], isnull[c->ann->meta.column]);
-		MemoryContextSwitchTo(old);
-		/* what was told lives there */
-		if (before == c->problems)
-			MemoryContextReset(c->temporary);
-	}
+	check_value(c, row, values[c->ann->meta.column], isnull[c->ann->meta.column]);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(c->temporary);
 }
 
 /* As amcheck's heapallindexed: all that a new snapshot sees. */
@@ -360,6 +354,7 @@ static void
 begin_check(Check *c, Relation index)
 {
 	c->index = index;
+	c->told = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	c->ann = sp_ann_copy(index);
 	c->blocks = RelationGetNumberOfBlocks(index);
 	c->used = palloc_extended(c->blocks + 1, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -393,7 +388,5 @@ spotai_ann_problems(PG_FUNCTION_ARGS)
 	check_all(&c, heap);
 	relation_close(index, lock);
 	table_close(heap, lock);
-	if (c.told == NULL)
-		PG_RETURN_ARRAYTYPE_P(construct_empty_array(TEXTOID));
 	PG_RETURN_DATUM(makeArrayResult(c.told, CurrentMemoryContext));
 }
