@@ -10,7 +10,6 @@
 ROWS=${ROWS:-1000000}
 COUNT=${COUNT:-500}
 export ROUNDS=${ROUNDS:-9}
-SHARED=${SPOTAI_SHARED:-$ROOT/../shared}/data/vector
 MODES=('heap 1' 'heap 2' 'heap 4' 'index 1' 'index 2' 'index 4')
 SETTINGS=('recall .90' 'recall .95' 'recall .98' 'recall .99' 'recall .995'
     'probes 2' 'probes 4' 'probes 6' 'probes 8' 'probes 12' 'probes 16' 'probes 32')
@@ -68,8 +67,7 @@ print_builds() {
 need_mnist() {
     if [ ! -d "$SHARED" ]; then return 1; fi
     if [ -f "$WORK/mnist.truth1" ]; then return; fi
-    gzip -dc "$SHARED/mnist_base_60000x784.u8.gz" | "$WORK/sets" bytes 784 "$WORK/mnist.base"
-    gzip -dc "$SHARED/mnist_query_3000x784.u8.gz" | "$WORK/sets" bytes 784 "$WORK/mnist.queries"
+    make_mnist mnist
     for parts in 1000 100 10 1; do
         "$WORK/sets" truth l2 "$WORK/mnist.base" "$WORK/mnist.queries" "$COUNT" $parts "$WORK/mnist.truth$parts"
     done

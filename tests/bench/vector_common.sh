@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # tests/bench/vector_common.sh: sourced after lib.sh by the benches of nearest embeddings:
 # programs, a server, tables, searches.
-# shellcheck disable=SC2034 # WORK and DATABASE are theirs as well
+# shellcheck disable=SC2034 # WORK, DATABASE and SHARED are theirs as well
 
 WORK=$ROOT/build/bench/vector
 DATABASE=bench
+SHARED=${SPOTAI_SHARED:-$ROOT/../shared}/data/vector
 say() { printf '# %s\n' "$1" >&2; }
 
 compile() {
@@ -33,6 +34,12 @@ prepare() {
 query() { sql bench-vector -At "$@" $DATABASE; }
 # ask COMMAND...: the client, its fields separated by blanks.
 ask() { ${MEASURE:-} "$WORK/client" "$@" | tr '\t' ' '; }
+
+# make_mnist NAME: NAME.base and NAME.queries.
+make_mnist() {
+    gzip -dc "$SHARED/mnist_base_60000x784.u8.gz" | "$WORK/sets" bytes 784 "$WORK/$1.base"
+    gzip -dc "$SHARED/mnist_query_3000x784.u8.gz" | "$WORK/sets" bytes 784 "$WORK/$1.queries"
+}
 
 # make_table NAME SET DIMENSIONS [inline]: inline where rows must not be cut to pieces.
 make_table() {

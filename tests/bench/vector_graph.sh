@@ -1,16 +1,16 @@
 #!/bin/bash
 # Beside a graph: where pgvector's HNSW is quicker, and what it costs to get there.
 # Run by scripts/bench.sh; needs an installed extension, and pgvector.  SETS are the
-# sets, "kind rows dimensions" each; COUNT of queries (200), ROUNDS (3); MEMORY for
-# the builds (3GB, so that the graph need not spill).
+# sets, "kind rows dimensions" each; GOALS are recalls; COUNT of queries (200), ROUNDS
+# (3); MEMORY for the builds (3GB, so that the graph need not spill).
 . "$(dirname "$0")/../../scripts/lib.sh"
 . "$(dirname "$0")/vector_common.sh"
 
 COUNT=${COUNT:-200}
 export ROUNDS=${ROUNDS:-3}
 MEMORY=${MEMORY:-3GB}
-SETS=${SETS:-clustered 10000 128, clustered 100000 128, clustered 1000000 128, clustered 100000 768, sphere 100000 128, sphere 1000000 128}
-GOALS='.95 .99'
+SETS=${SETS:-mnist 60000 784, clustered 10000 128, clustered 100000 128, clustered 1000000 128, clustered 100000 768, sphere 100000 128, sphere 1000000 128}
+GOALS=${GOALS:-.95 .99}
 OURS='.50 .70 .80 .85 .90 .95 .98 .99 .995 .999'
 GRAPH='10 20 40 80 160 320 640 1000'
 
@@ -36,8 +36,10 @@ build() {
 # make_set KIND ROWS DIMENSIONS NAME
 make_set() {
     say "$4: making it"
-    "$WORK/sets" "$1" "$2" "$3" 1 "$WORK/$4.base"
-    "$WORK/sets" "$1" "$COUNT" "$3" 2 "$WORK/$4.queries"
+    if [ "$1" = mnist ]; then make_mnist "$4"; else
+        "$WORK/sets" "$1" "$2" "$3" 1 "$WORK/$4.base"
+        "$WORK/sets" "$1" "$COUNT" "$3" 2 "$WORK/$4.queries"
+    fi
     "$WORK/sets" truth "$(metric_of "$1")" "$WORK/$4.base" "$WORK/$4.queries" "$COUNT" 1000 "$WORK/$4.truth1000"
 }
 
@@ -56,6 +58,10 @@ sweep() {
 compare() {
     local kind=$1 rows=$2 dims=$3 metric set=$1_$2_$3 bits built
     metric=$(metric_of "$kind")
+    if [ "$kind" = mnist ] && [ ! -d "$SHARED" ]; then
+        echo "# SKIP mnist: no $SHARED" >&2
+        return
+    fi
     make_set "$kind" "$rows" "$dims" "$set"
     make_table ours "$WORK/$set.base" "$dims" inline
     for bits in 1 4; do

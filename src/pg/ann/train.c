@@ -29,9 +29,9 @@
 #define ITERATIONS 10
 /* Blocks that tell how many rows there are. */
 #define COUNTED_BLOCKS 64
-/* Rows that ask for their neighbours, and rows that are asked. */
 /* Lists from which on centroids are found in two steps. */
-#define MANY_LISTS   1000
+#define MANY_LISTS 1000
+/* Rows that ask for their neighbours, and rows that are asked. */
 #define MOST_QUERIES 500
 #define MOST_ASKED   50000
 
