@@ -2,7 +2,7 @@
 # that it makes out of WAL is that of the primary (wal_consistency_checking), and
 # once promoted it goes on.
 #
-# SPOTAI_ANN_SECONDS of work in each of three rounds, 3 unless told otherwise.
+# SPOTAI_ANN_SECONDS of work in each of two rounds, 3 unless told otherwise.
 #
 # SPDX-License-Identifier: PostgreSQL
 use strict;
@@ -22,9 +22,12 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', "shared_preload_libraries = 'spotai'\nspotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nlog_statement = none\n"
 	  . "wal_consistency_checking = 'all'\nmax_standby_streaming_delay = -1\nmax_connections = 50\nshared_buffers = 32MB\nmax_wal_size = 4GB\n");
 $primary->start;
+# queries keep the replica from replaying, so it may be gigabytes behind
+$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('replica')");
 $primary->backup('base');
 my $replica = PostgreSQL::Test::Cluster->new('ann_replica');
 $replica->init_from_backup($primary, 'base', has_streaming => 1);
+$replica->append_conf('postgresql.conf', "primary_slot_name = 'replica'\n");
 $replica->start;
 
 # Both say the same, of everything.
@@ -41,16 +44,21 @@ sub same
 	return;
 }
 
-# Work on the primary while the replica is searched.
+# Work on the primary while the replica is searched; now and then it may catch up, or the disk would be full.
 sub work
 {
 	my (%weights) = @_;
-	my ($out, $err) = ('', '');
-	my $searchers = IPC::Run::start([ pgbench_command($replica, '-c', 3, '-T', $seconds, workload(search => 1, cosine => 1, filter => 1)) ],
-		'<', '/dev/null', '>', \$out, '2>', \$err);
 
-	command_ok([ pgbench_command($primary, '-c', 6, '-j', 2, '-T', $seconds, workload(%weights)) ], 'clients of the primary');
-	ok($searchers->finish, 'and of the replica') or diag($err);
+	for (my $left = $seconds; $left > 0; $left -= 60)
+	{
+		my ($out, $err, $time) = ('', '', $left < 60 ? $left : 60);
+		my $searchers = IPC::Run::start([ pgbench_command($replica, '-c', 3, '-T', $time, workload(search => 1, cosine => 1, filter => 1)) ],
+			'<', '/dev/null', '>', \$out, '2>', \$err);
+
+		command_ok([ pgbench_command($primary, '-c', 6, '-j', 2, '-T', $time, workload(%weights)) ], 'clients of the primary');
+		ok($searchers->finish, 'and of the replica') or diag($err);
+		$primary->wait_for_catchup($replica, 'replay', $primary->lsn('insert'));
+	}
 	return;
 }
 
