@@ -232,8 +232,6 @@ sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so)
 	/* a filter may dismiss any number of them */
 	CHECK_FOR_INTERRUPTS();
 	sp_pg_check(sp_candidates_take(&so->candidates, sp_ann_row_number, &item), "index scan", NULL);
-	if (so->filtered)
-		sp_ann_look_ahead(scan, so);
 	if (!fetch_distance(scan, so, &item, &distance))
 		return;
 	item.key = key_of(so, distance);

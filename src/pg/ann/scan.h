@@ -32,17 +32,9 @@ typedef struct SpAnnLabels
 	bool recheck;  /* one of them also stands for NULL */
 } SpAnnLabels;
 
-/* A row that is likely to be fetched soon, and where its page is, perhaps. */
-typedef struct SpAnnAhead
-{
-	uint64 row;
-	Buffer buffer;
-} SpAnnAhead;
-
 /* Where exact distances come from; fetch.c. */
 typedef struct SpAnnFetch
 {
-	SpAnnAhead ahead;
 	IndexFetchTableData *heap;
 	TupleTableSlot *slot;
 	IndexInfo *info; /* of an index on an expression, else NULL */
@@ -128,9 +120,6 @@ extern void sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so);
 extern void sp_ann_fetch_end(SpAnnFetch *fetch);
 /* Which row of the table a side is about, in the table's order. */
 extern uint64 sp_ann_row_number(const char *side);
-
-/* ahead.c: what the table has of the next candidates is asked for. */
-extern void sp_ann_look_ahead(IndexScanDesc scan, SpAnnScan *so);
 
 /* bylist.c: the next row without a distance, which is NaN or NULL; false when there is none. */
 extern bool sp_ann_next_by_list(IndexScanDesc scan, SpAnnScan *so);
