@@ -5,8 +5,8 @@
  * The end of a vector is read under a mask, so that there is no stack to align
  * and nothing to copy.  The first cache takes two accesses a cycle, of which a
  * line that comes from the second needs one: with its load and the query's that
- * makes three for each line of a pair, where reading alone needs two.  Four
- * vectors against one query need 2 1/4.
+ * makes three for each line of a pair, where reading alone needs two.  Eight
+ * vectors against one query need 2 1/8, and their lanes are added together.
  *
  * SPDX-License-Identifier: PostgreSQL
  */
@@ -21,7 +21,7 @@
 #define TARGET __attribute__((target("avx512f")))
 #define LANES  16
 
-/* Vectors whose sums wait for their roots; four at a time. */
+/* Vectors whose sums wait for their roots. */
 #define BLOCK 64
 
 #define LOAD(p) _mm512_loadu_ps(p)
@@ -121,71 +121,91 @@ cosine(const float *a, const float *b, size_t n)
 	                             REDUCE(a0, a1, a2, a3), REDUCE(b0, b1, b2, b3), a, b, n);
 }
 
-/* What is there of the lanes that begin at i. */
-#define SOME(i)      (n - (i) < LANES ? END_MASK(n - (i)) : (__mmask16) 0xffff)
-#define LOAD_SOME(p) LOAD_END(some, p)
+/* Eight vectors, stride apart, against one query: DO with the number of each. */
+#define EIGHT   8
+#define ALL(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7)
 
-/* Two pieces of the query against the same pieces of a vector: two sums, for the same reason. */
-#define ADD_TWO(ADD, k)                       \
-	do                                        \
+#define VECTOR(k)       const float *v##k = vectors + (k) *stride;
+#define SUM(k)          __m512 s##k = _mm512_setzero_ps();
+#define ADD_LINE(k)     ADD(s##k, x, LOAD(v##k + i));
+#define ADD_LINE_END(k) ADD(s##k, x, LOAD_END(some, v##k + i));
+
+#define SUM_EIGHT                             \
+	ALL(VECTOR)                               \
+	ALL(SUM)                                  \
+	size_t i = 0;                             \
+                                              \
+	for (; i + LANES <= n; i += LANES)        \
 	{                                         \
-		ADD(s##k, x, LOAD(v##k + i));         \
-		ADD(t##k, y, LOAD(v##k + i + LANES)); \
-	} while (0)
+		__m512 x = LOAD(query + i);           \
+                                              \
+		ALL(ADD_LINE)                         \
+	}                                         \
+	if (i < n)                                \
+	{                                         \
+		__mmask16 some = END_MASK(n - i);     \
+		__m512 x = LOAD_END(some, query + i); \
+                                              \
+		ALL(ADD_LINE_END)                     \
+	}                                         \
+	add_lanes(s0, s1, s2, s3, sums);          \
+	add_lanes(s4, s5, s6, s7, sums + 4)
 
-#define SUM_FOUR(ADD)                                                                   \
-	const float *v0 = vectors, *v1 = v0 + stride, *v2 = v1 + stride, *v3 = v2 + stride; \
-	__m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;                         \
-	__m512 t0 = s0, t1 = s0, t2 = s0, t3 = s0;                                          \
-	size_t i = 0;                                                                       \
-                                                                                        \
-	for (; i + 2 * LANES <= n; i += 2 * LANES)                                          \
-	{                                                                                   \
-		__m512 x = LOAD(query + i), y = LOAD(query + i + LANES);                        \
-                                                                                        \
-		ADD_TWO(ADD, 0);                                                                \
-		ADD_TWO(ADD, 1);                                                                \
-		ADD_TWO(ADD, 2);                                                                \
-		ADD_TWO(ADD, 3);                                                                \
-	}                                                                                   \
-	for (; i < n; i += LANES)                                                           \
-	{                                                                                   \
-		__mmask16 some = SOME(i);                                                       \
-		__m512 x = LOAD_SOME(query + i);                                                \
-                                                                                        \
-		ADD(s0, x, LOAD_SOME(v0 + i));                                                  \
-		ADD(s1, x, LOAD_SOME(v1 + i));                                                  \
-		ADD(s2, x, LOAD_SOME(v2 + i));                                                  \
-		ADD(s3, x, LOAD_SOME(v3 + i));                                                  \
-	}                                                                                   \
-	sums[0] = _mm512_reduce_add_ps(_mm512_add_ps(s0, t0));                              \
-	sums[1] = _mm512_reduce_add_ps(_mm512_add_ps(s1, t1));                              \
-	sums[2] = _mm512_reduce_add_ps(_mm512_add_ps(s2, t2));                              \
-	sums[3] = _mm512_reduce_add_ps(_mm512_add_ps(s3, t3))
-
-TARGET static void
-sum_four_squares(const float *query, const float *vectors, size_t stride, size_t n, double *sums)
+/* Sums of two vectors' lanes, of the first where there are even ones, and of the second. */
+TARGET static inline __m512
+add_neighbours(__m512 a, __m512 b)
 {
-	SUM_FOUR(ADD_SQUARE);
+	return _mm512_add_ps(_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b));
 }
 
-TARGET static void
-sum_four_products(const float *query, const float *vectors, size_t stride, size_t n, double *sums)
+/* The lanes of each of four, together: fewer shuffles than one after the other. */
+TARGET static inline void
+add_lanes(__m512 a, __m512 b, __m512 c, __m512 d, float *sums)
 {
-	SUM_FOUR(ADD_PRODUCT);
+	__m512d ab = _mm512_castps_pd(add_neighbours(a, b));
+	__m512d cd = _mm512_castps_pd(add_neighbours(c, d));
+	__m512 quarters = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)),
+	                                _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+	__m128 low = _mm_add_ps(_mm512_castps512_ps128(quarters), _mm512_extractf32x4_ps(quarters, 1));
+	__m128 high =
+		_mm_add_ps(_mm512_extractf32x4_ps(quarters, 2), _mm512_extractf32x4_ps(quarters, 3));
+
+	_mm_storeu_ps(sums, _mm_add_ps(low, high));
 }
+
+#define ADD ADD_SQUARE
+TARGET static void
+sum_eight_squares(const float *query, const float *vectors, size_t stride, size_t n, float *sums)
+{
+	SUM_EIGHT;
+}
+#undef ADD
+
+#define ADD ADD_PRODUCT
+TARGET static void
+sum_eight_products(const float *query, const float *vectors, size_t stride, size_t n, float *sums)
+{
+	SUM_EIGHT;
+}
+#undef ADD
 
 static void
 l2_squared_many(const float *query, const float *vectors, size_t stride, size_t count, size_t n,
                 double *out)
 {
+	float sums[EIGHT];
 	size_t done = 0;
 
-	for (; done + 4 <= count; done += 4)
-		sum_four_squares(query, vectors + done * stride, stride, n, out + done);
-	for (size_t i = 0; i < done; i++)
-		if (!sp_sum_is_safe(out[i]))
-			out[i] = sp_distance_exact_l2_squared(query, vectors + i * stride, n);
+	for (; done + EIGHT <= count; done += EIGHT)
+	{
+		const float *first = vectors + done * stride;
+
+		sum_eight_squares(query, first, stride, n, sums);
+		for (size_t k = 0; k < EIGHT; k++)
+			out[done + k] = sp_sum_is_safe(sums[k])
+			                    ? sums[k]
+			                    : sp_distance_exact_l2_squared(query, first + k * stride, n);
+	}
 	for (; done < count; done++)
 		out[done] = l2_squared(query, vectors + done * stride, n);
 }
@@ -194,71 +214,64 @@ static void
 inner_product_many(const float *query, const float *vectors, size_t stride, size_t count, size_t n,
                    double *out)
 {
+	float sums[EIGHT];
 	size_t done = 0;
 
-	for (; done + 4 <= count; done += 4)
-		sum_four_products(query, vectors + done * stride, stride, n, out + done);
-	for (size_t i = 0; i < done; i++)
-		if (!sp_sum_is_safe(out[i]))
-			out[i] = sp_distance_exact_inner_product(query, vectors + i * stride, n);
+	for (; done + EIGHT <= count; done += EIGHT)
+	{
+		const float *first = vectors + done * stride;
+
+		sum_eight_products(query, first, stride, n, sums);
+		for (size_t k = 0; k < EIGHT; k++)
+			out[done + k] = sp_sum_is_safe(sums[k])
+			                    ? sums[k]
+			                    : sp_distance_exact_inner_product(query, first + k * stride, n);
+	}
 	for (; done < count; done++)
 		out[done] = inner_product(query, vectors + done * stride, n);
 }
 
 /* <x, v> and <v, v>, of which the query's part x is loaded. */
-#define ADD_ANGLE_OF(product, square, x, from_v)   \
-	do                                             \
-	{                                              \
-		__m512 y_ = from_v;                        \
-                                                   \
-		KEEP(y_);                                  \
-		product = _mm512_fmadd_ps(x, y_, product); \
-		square = _mm512_fmadd_ps(y_, y_, square);  \
+#define ADD_ANGLE_OF(k, from_v)               \
+	do                                        \
+	{                                         \
+		__m512 y_ = from_v;                   \
+                                              \
+		KEEP(y_);                             \
+		s##k = _mm512_fmadd_ps(x, y_, s##k);  \
+		t##k = _mm512_fmadd_ps(y_, y_, t##k); \
 	} while (0)
 
-#define ADD_TWO_ANGLES(k)                                    \
-	do                                                       \
-	{                                                        \
-		ADD_ANGLE_OF(s##k, t##k, x, LOAD(v##k + i));         \
-		ADD_ANGLE_OF(u##k, w##k, y, LOAD(v##k + i + LANES)); \
-	} while (0)
+#define SQUARE(k)    __m512 t##k = _mm512_setzero_ps();
+#define ANGLE(k)     ADD_ANGLE_OF(k, LOAD(v##k + i));
+#define ANGLE_END(k) ADD_ANGLE_OF(k, LOAD_END(some, v##k + i));
 
 TARGET static void
-sum_four_angles(const float *query, const float *vectors, size_t stride, size_t n, float *products,
-                float *squares)
+sum_eight_angles(const float *query, const float *vectors, size_t stride, size_t n, float *products,
+                 float *squares)
 {
-	const float *v0 = vectors, *v1 = v0 + stride, *v2 = v1 + stride, *v3 = v2 + stride;
-	__m512 s0 = _mm512_setzero_ps(), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
-	__m512 u0 = s0, u1 = s0, u2 = s0, u3 = s0, w0 = s0, w1 = s0, w2 = s0, w3 = s0;
+	ALL(VECTOR)
+	ALL(SUM)
+	ALL(SQUARE)
 	size_t i = 0;
 
-	for (; i + 2 * LANES <= n; i += 2 * LANES)
+	for (; i + LANES <= n; i += LANES)
 	{
-		__m512 x = LOAD(query + i), y = LOAD(query + i + LANES);
+		__m512 x = LOAD(query + i);
 
-		ADD_TWO_ANGLES(0);
-		ADD_TWO_ANGLES(1);
-		ADD_TWO_ANGLES(2);
-		ADD_TWO_ANGLES(3);
+		ALL(ANGLE)
 	}
-	for (; i < n; i += LANES)
+	if (i < n)
 	{
-		__mmask16 some = SOME(i);
-		__m512 x = LOAD_SOME(query + i);
+		__mmask16 some = END_MASK(n - i);
+		__m512 x = LOAD_END(some, query + i);
 
-		ADD_ANGLE_OF(s0, t0, x, LOAD_SOME(v0 + i));
-		ADD_ANGLE_OF(s1, t1, x, LOAD_SOME(v1 + i));
-		ADD_ANGLE_OF(s2, t2, x, LOAD_SOME(v2 + i));
-		ADD_ANGLE_OF(s3, t3, x, LOAD_SOME(v3 + i));
+		ALL(ANGLE_END)
 	}
-	products[0] = _mm512_reduce_add_ps(_mm512_add_ps(s0, u0));
-	products[1] = _mm512_reduce_add_ps(_mm512_add_ps(s1, u1));
-	products[2] = _mm512_reduce_add_ps(_mm512_add_ps(s2, u2));
-	products[3] = _mm512_reduce_add_ps(_mm512_add_ps(s3, u3));
-	squares[0] = _mm512_reduce_add_ps(_mm512_add_ps(t0, w0));
-	squares[1] = _mm512_reduce_add_ps(_mm512_add_ps(t1, w1));
-	squares[2] = _mm512_reduce_add_ps(_mm512_add_ps(t2, w2));
-	squares[3] = _mm512_reduce_add_ps(_mm512_add_ps(t3, w3));
+	add_lanes(s0, s1, s2, s3, products);
+	add_lanes(s4, s5, s6, s7, products + 4);
+	add_lanes(t0, t1, t2, t3, squares);
+	add_lanes(t4, t5, t6, t7, squares + 4);
 }
 
 /* All sums of a block first: roots and quotients take long, but do not wait for each other. */
@@ -271,13 +284,13 @@ cosine_many(const float *query, const float *vectors, size_t stride, size_t coun
 	float products[BLOCK], squares[BLOCK];
 	size_t done = 0, block;
 
-	for (; done + 4 <= count; done += block)
+	for (; done + EIGHT <= count; done += block)
 	{
 		const float *first = vectors + done * stride;
 
-		block = count - done < BLOCK ? (count - done) / 4 * 4 : BLOCK;
-		for (size_t k = 0; k < block; k += 4)
-			sum_four_angles(query, first + k * stride, stride, n, products + k, squares + k);
+		block = count - done < BLOCK ? (count - done) / EIGHT * EIGHT : BLOCK;
+		for (size_t k = 0; k < block; k += EIGHT)
+			sum_eight_angles(query, first + k * stride, stride, n, products + k, squares + k);
 		for (size_t k = 0; k < block; k++)
 			out[done + k] = sp_distance_cosine_of(products[k], square, squares[k], query,
 			                                      first + k * stride, n);
