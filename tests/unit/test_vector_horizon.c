@@ -422,6 +422,60 @@ check_copies(float size)
 	free_table(&t);
 }
 
+/* The rows with zeros behind them, which change no distance, but many at a time. */
+static float *
+widened(const float *rows, size_t n, size_t dims)
+{
+	float *wide = calloc(n * dims, sizeof(float));
+
+	for (size_t i = 0; i < n; i++)
+		memcpy(wide + i * dims, rows + i * DIMS, DIMS * sizeof(float));
+	return wide;
+}
+
+static void
+check_same_reaches(const SpHorizon *a, const SpHorizon *b)
+{
+	CHECK(a->ranks == b->ranks);
+	for (int r = 0; r < a->ranks; r++)
+		for (int i = 0; i < SP_HORIZON_RECALLS; i++)
+			CHECK_NEAR(a->reaches[r][i], b->reaches[r][i], 1e-3);
+}
+
+/* Groups of queries, blocks of rows and threads: what is measured is the same. */
+static void
+check_groups(SpVectorMetric metric)
+{
+	enum
+	{
+		WIDE = 16 * DIMS
+	};
+	Table t = new_table(SHAPE_BALLS, metric, 3000, 3000, 30);
+	float *rows = widened(t.data.rows, t.data.n, WIDE);
+	float *queries = widened(t.data.queries, t.data.queries_n, WIDE);
+	float *centroids = widened(t.data.centroids, t.data.lists, WIDE);
+	SpHorizonData wide = t.data;
+	SpHorizon alone, together;
+
+	wide.dims = WIDE;
+	wide.rows = rows;
+	wide.queries = queries;
+	wide.centroids = centroids;
+	CHECK(sp_horizon_measure(&check_env, &wide, &alone) == SP_OK);
+	check_same_reaches(&alone, &t.horizon);
+	CHECK(sp_pool_new(&check_env, 3, NULL, &wide.pool) == SP_OK);
+	CHECK(sp_horizon_measure(&check_env, &wide, &together) == SP_OK);
+	CHECK(memcmp(&together, &alone, sizeof(alone)) == 0);
+	check_polls_left = 0;
+	CHECK(sp_horizon_measure(&check_env, &wide, &together) == SP_ERR_CANCELED);
+	check_polls_left = -1;
+	sp_pool_free(wide.pool);
+	free(rows);
+	free(queries);
+	free(centroids);
+	free_table(&t);
+}
+
 static void
 check_refusals(void)
 {
@@ -470,6 +524,8 @@ main(void)
 	check_copies(1e6f);
 	check_copies(1e-20f);
 	check_copies(1e30f);
+	check_groups(SP_METRIC_L2_SQUARED);
+	check_groups(SP_METRIC_NEGATIVE_PRODUCT);
 	check_refusals();
 	return check_report();
 }

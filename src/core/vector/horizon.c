@@ -37,13 +37,32 @@
 
 static const double recalls[SP_HORIZON_RECALLS] = {.5, .8, .9, .95, .98, .99, .995, .999};
 
+/*
+ * Queries of a task, and bytes of rows that all of them are compared with: these stay
+ * in a cache.  What is kept for rows of few dimensions, an eighth of them at most,
+ * leaves no room for so many queries; such rows stay in a cache as they are.
+ */
+#define MOST_GROUP  16
+#define GROUP_DIMS  16
+#define BLOCK_BYTES ((size_t) 256 * 1024)
+
+typedef struct Worker
+{
+	SpQueue near;     /* the nearest rows of a query, the farthest of them first */
+	double *measures; /* [group][rows] */
+} Worker;
+
 typedef struct Work
 {
 	const SpHorizonData *data;
-	size_t most;    /* neighbours of a query, at most MOST_RANK */
-	SpQueue near;   /* all rows, as neighbours of a query */
+	size_t most;  /* neighbours of a query, at most MOST_RANK */
+	size_t group; /* queries of a task */
+	double least;
 	double *first;  /* [queries], measures of the nearest centroid */
+	double *lists;  /* [lists], a query's measures of all */
 	float *reaches; /* for each rank [queries][rank], one after the other */
+	Worker *workers;
+	size_t threads;
 } Work;
 
 /* Measures of vectors a and b; products are those with the direction of a. */
@@ -55,18 +74,33 @@ measure(const SpHorizonData *d, const float *a, const float *b, double length)
 	return length > 0 ? -sp_vector_inner_product(a, b, d->dims) / length : 0;
 }
 
+/* Of a and each of count vectors. */
+static void
+measure_many(const SpHorizonData *d, const float *a, double length, const float *vectors,
+             size_t count, double *out)
+{
+	if (d->metric == SP_METRIC_L2_SQUARED)
+	{
+		sp_vector_l2_squared_many(a, vectors, d->dims, count, d->dims, out);
+		return;
+	}
+	sp_vector_inner_product_many(a, vectors, d->dims, count, d->dims, out);
+	for (size_t i = 0; i < count; i++)
+		out[i] = length > 0 ? -out[i] / length : 0;
+}
+
 /* Of the nearest centroid, and added to *sum those of all. */
 static double
-nearest_centroid(const SpHorizonData *d, const float *q, double *sum)
+nearest_centroid(const Work *w, const float *q, double *sum)
 {
+	const SpHorizonData *d = w->data;
 	double least = INFINITY, length = sqrt(sp_vector_norm_squared(q, d->dims));
 
+	measure_many(d, q, length, d->centroids, d->lists, w->lists);
 	for (size_t i = 0; i < d->lists; i++)
 	{
-		double at = measure(d, q, d->centroids + i * d->dims, length);
-
-		least = fmin(least, at);
-		*sum += sqrt(fmax(at, 0));
+		least = fmin(least, w->lists[i]);
+		*sum += sqrt(fmax(w->lists[i], 0));
 	}
 	return least;
 }
@@ -79,9 +113,9 @@ difference(double list, double row, double first)
 }
 
 static double
-divisor(const SpHorizon *h, SpVectorMetric metric, double first)
+divisor(double least, SpVectorMetric metric, double first)
 {
-	return metric == SP_METRIC_L2_SQUARED ? fmax(sqrt(fmax(first, 0)), h->least) : 1;
+	return metric == SP_METRIC_L2_SQUARED ? fmax(sqrt(fmax(first, 0)), least) : 1;
 }
 
 /* Vectors may be as long as floats allow, and what is made of them a little longer. */
@@ -98,34 +132,77 @@ reaches_of(const Work *w, size_t rank)
 	return w->reaches + w->data->queries_n * (rank - 1);
 }
 
+/* The nearest of a query's rows into *near, so that the farthest of them comes out first. */
+static void
+take_nearest(const Work *w, const double *measures, SpQueue *near)
+{
+	near->count = 0;
+	for (size_t i = 0; i < w->data->n; i++)
+	{
+		/* of equals the first one is nearer */
+		SpQueueItem row = {-measures[i], ~(uint64_t) i, i};
+
+		if (near->count == w->most)
+		{
+			if (!sp_queue_is_less(&near->items[0], &row))
+				continue;
+			sp_queue_pop(near);
+		}
+		sp_queue_push(near, row);
+	}
+}
+
 /* Of one query's neighbours up to each rank: how far out their lists are. */
 static void
-measure_query(Work *w, size_t at, const SpHorizon *h)
+measure_query(const Work *w, size_t at, double length, const double *measures, SpQueue *near)
 {
 	const SpHorizonData *d = w->data;
 	const float *q = d->queries + at * d->dims;
-	double length = sqrt(sp_vector_norm_squared(q, d->dims)), list[MOST_RANK];
-	double first = w->first[at], by = divisor(h, d->metric, first);
-	size_t found = 0;
+	double row[MOST_RANK], list[MOST_RANK], first = w->first[at];
+	double by = divisor(w->least, d->metric, first);
 
-	w->near.count = 0;
-	for (size_t i = 0; i < d->n; i++)
-		sp_queue_push(&w->near, (SpQueueItem){measure(d, q, d->rows + i * d->dims, length), i, 0});
+	take_nearest(w, measures, near);
+	for (size_t i = w->most; i-- > 0;)
+	{
+		SpQueueItem item = sp_queue_pop(near);
+
+		row[i] = -item.key;
+		list[i] = measure(d, q, d->centroids + d->list_of[item.place] * d->dims, length);
+	}
 	for (size_t rank = 1; rank <= w->most; rank *= 2)
 	{
 		float *reaches = reaches_of(w, rank) + at * rank;
-		double last = 0;
 
-		while (found < rank)
-		{
-			SpQueueItem row = sp_queue_pop(&w->near);
-
-			list[found++] = measure(d, q, d->centroids + d->list_of[row.id] * d->dims, length);
-			last = row.key;
-		}
 		for (size_t i = 0; i < rank; i++)
-			reaches[i] = to_float(difference(list[i], last, first) / by);
+			reaches[i] = to_float(difference(list[i], row[rank - 1], first) / by);
 	}
+}
+
+/* Some queries together, or all rows would come from memory for each. */
+static SpStatus
+measure_group(void *arg, int task, int worker, const SpStop *stop)
+{
+	const Work *w = arg;
+	const SpHorizonData *d = w->data;
+	Worker *mine = w->workers + worker;
+	size_t from = (size_t) task * w->group;
+	size_t queries = d->queries_n - from < w->group ? d->queries_n - from : w->group;
+	size_t block = BLOCK_BYTES / (d->dims * sizeof(float)) + 1;
+	double lengths[MOST_GROUP];
+
+	for (size_t i = 0; i < queries; i++)
+		lengths[i] = sqrt(sp_vector_norm_squared(d->queries + (from + i) * d->dims, d->dims));
+	for (size_t row = 0; row < d->n; row += block)
+	{
+		if (sp_stop_asked(stop))
+			return SP_ERR_CANCELED;
+		for (size_t i = 0; i < queries; i++)
+			measure_many(d, d->queries + (from + i) * d->dims, lengths[i], d->rows + row * d->dims,
+			             d->n - row < block ? d->n - row : block, mine->measures + i * d->n + row);
+	}
+	for (size_t i = 0; i < queries; i++)
+		measure_query(w, from + i, lengths[i], mine->measures + i * d->n, &mine->near);
+	return SP_OK;
 }
 
 static int
@@ -166,7 +243,7 @@ measure_first(const SpEnv *env, Work *w, float *least)
 	{
 		if (sp_should_stop(env))
 			return SP_ERR_CANCELED;
-		w->first[i] = nearest_centroid(d, d->queries + i * d->dims, &all);
+		w->first[i] = nearest_centroid(w, d->queries + i * d->dims, &all);
 		nearest += sqrt(fmax(w->first[i], 0));
 	}
 	if (d->metric == SP_METRIC_L2_SQUARED)
@@ -240,19 +317,30 @@ smooth_end(SpHorizon *h)
 }
 
 static SpStatus
+measure_queries(const SpEnv *env, Work *w)
+{
+	int tasks = (int) ((w->data->queries_n + w->group - 1) / w->group);
+	SpStatus st = SP_OK;
+
+	if (w->data->pool != NULL)
+	{
+		sp_pool_start(w->data->pool, measure_group, w, tasks);
+		return sp_pool_wait(w->data->pool);
+	}
+	for (int i = 0; i < tasks && st == SP_OK; i++)
+		st = sp_should_stop(env) ? SP_ERR_CANCELED : measure_group(w, i, 0, NULL);
+	return st;
+}
+
+static SpStatus
 measure_all(const SpEnv *env, Work *w, SpHorizon *out)
 {
 	const SpHorizonData *d = w->data;
-	SpStatus st = sp_queue_reserve(&w->near, d->n);
+	SpStatus st = measure_first(env, w, &out->least);
 
+	w->least = out->least;
 	if (st == SP_OK)
-		st = measure_first(env, w, &out->least);
-	for (size_t i = 0; i < d->queries_n && st == SP_OK; i++)
-	{
-		if (sp_should_stop(env))
-			return SP_ERR_CANCELED;
-		measure_query(w, i, out);
-	}
+		st = measure_queries(env, w);
 	if (st != SP_OK)
 		return st;
 	for (size_t rank = 1; rank <= w->most; rank *= 2)
@@ -267,11 +355,43 @@ measure_all(const SpEnv *env, Work *w, SpHorizon *out)
 	return SP_OK;
 }
 
+static SpStatus
+new_workers(const SpEnv *env, Work *w)
+{
+	SpStatus st = SP_OK;
+
+	w->threads = w->data->pool != NULL ? (size_t) sp_pool_threads(w->data->pool) : 1;
+	w->workers = sp_calloc(env, w->threads, sizeof(Worker));
+	if (w->workers == NULL)
+		return SP_ERR_NO_MEMORY;
+	for (size_t i = 0; i < w->threads && st == SP_OK; i++)
+	{
+		Worker *worker = &w->workers[i];
+
+		worker->near.env = env;
+		worker->measures = sp_alloc(env, w->group * w->data->n, sizeof(double));
+		st = worker->measures != NULL ? sp_queue_reserve(&worker->near, w->most) : SP_ERR_NO_MEMORY;
+	}
+	return st;
+}
+
+static void
+free_workers(const SpEnv *env, Work *w)
+{
+	for (size_t i = 0; w->workers != NULL && i < w->threads; i++)
+	{
+		sp_queue_free(&w->workers[i].near);
+		sp_free(env, w->workers[i].measures);
+	}
+	sp_free(env, w->workers);
+}
+
 SpStatus
 sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 {
-	Work w = {.data = data, .most = 1, .near = {.env = env}};
-	SpStatus st = SP_ERR_NO_MEMORY;
+	size_t group = data->dims / GROUP_DIMS;
+	Work w = {.data = data, .most = 1};
+	SpStatus st;
 
 	memset(out, 0, sizeof(*out));
 	if (data->n < LEAST_ROWS || data->queries_n < LEAST_QUERIES)
@@ -279,11 +399,17 @@ sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 	/* farther than a quarter of the rows nobody looks */
 	while (w.most < MOST_RANK && w.most * 8 <= data->n)
 		w.most *= 2;
+	w.group = group < 1 ? 1 : group < MOST_GROUP ? group : MOST_GROUP;
 	w.reaches = sp_alloc(env, data->queries_n * (2 * w.most - 1), sizeof(float));
 	w.first = sp_alloc(env, data->queries_n, sizeof(double));
-	if (w.reaches != NULL && w.first != NULL)
+	w.lists = sp_alloc(env, data->lists, sizeof(double));
+	st = new_workers(env, &w);
+	if (w.reaches == NULL || w.first == NULL || w.lists == NULL)
+		st = SP_ERR_NO_MEMORY;
+	if (st == SP_OK)
 		st = measure_all(env, &w, out);
-	sp_queue_free(&w.near);
+	free_workers(env, &w);
+	sp_free(env, w.lists);
 	sp_free(env, w.first);
 	sp_free(env, w.reaches);
 	return st;
@@ -346,5 +472,6 @@ sp_horizon_key(const SpHorizon *h, SpVectorMetric metric, double reach, double l
 	if (isinf(reach))
 		return -reach;
 	/* with products all is divided by the length of the query, reaches are not */
-	return (list - (1 - WEIGHT) * first - reach * scale * divisor(h, metric, first)) / WEIGHT;
+	return (list - (1 - WEIGHT) * first - reach * scale * divisor(h->least, metric, first)) /
+	       WEIGHT;
 }

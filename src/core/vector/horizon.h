@@ -29,6 +29,7 @@
 #define SP_VECTOR_HORIZON_H
 
 #include "core/sp_base.h"
+#include "core/sp_pool.h"
 #include "core/vector/rabitq.h"
 
 #define SP_HORIZON_RANKS   11 /* 1, 2, 4 ... 1024 among the rows that were looked at */
@@ -54,6 +55,7 @@ typedef struct SpHorizonData
 	const float *queries;    /* [queries_n][dims], like rows but none of them */
 	size_t queries_n;
 	double share; /* n of all rows there are */
+	SpPool *pool; /* NULL: the caller's thread alone */
 } SpHorizonData;
 
 /*

@@ -191,7 +191,8 @@ measure_horizon(const Sample *s, size_t queries, const float *centroids, double 
 	                      .list_of = list_of,
 	                      .queries = s->rows + (s->n - queries) * dims,
 	                      .queries_n = queries,
-	                      .share = Min(1, n / Max(rows, 1))};
+	                      .share = Min(1, n / Max(rows, 1)),
+	                      .pool = pool};
 	SpNearest *nearest;
 
 	sp_pg_check(sp_nearest_new(sp_pg_env(), centroids, s->meta->lists, dims, pool, &nearest),
