@@ -169,7 +169,6 @@ static bool
 passes(SpAnnScan *so)
 {
 	so->asked++;
-	so->reach = NAN;
 	if (!sp_ann_passes_filter(so->above, so->fetch.slot))
 	{
 		sp_ann_counters.filtered++;

@@ -31,6 +31,8 @@ SpAnnCounters sp_ann_counters;
  */
 #define MISSED_BY_LISTS 0.65
 #define MISSED_BY_LATER 0.4
+/* What is deeper by this share reaches no farther: ranks are powers of two. */
+#define SAME_DEPTH 0.03
 
 /*
  * Up to this share the margins of codes leave enough to lists: they make 0.0055 of
@@ -195,7 +197,7 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	sp_rotation_run(sp_ann_rotation(so->ann.meta.dims, so->ann.meta.seed), so->vector, so->rotated);
 	sp_ann_to_unit(&so->ann, so->rotated, so->in_unit);
 	add_lists(scan, so, env);
-	so->reach = NAN;
+	so->reach_depth = 0;
 	so->caution = caution_for(sp_ann_recall);
 	so->least = Min(sp_ann_limit(so->above), MOST_FOUND);
 	if (so->least < 1)
@@ -310,7 +312,6 @@ look_into_list(IndexScanDesc scan, SpAnnScan *so)
 	sp_rabitq_query_aim(so->codes, so->rotated, so->centroid);
 	sp_ann_walk(so, scan->indexRelation, list, ann->heads[list], read_codes);
 	so->looked++;
-	so->reach = NAN;
 	sp_ann_counters.lists++;
 }
 
@@ -335,12 +336,15 @@ static double
 list_key_by_horizon(SpAnnScan *so)
 {
 	const SpHorizon *h = &so->ann.meta.horizon;
+	double missed = so->found < so->least ? MISSED_BY_LISTS : MISSED_BY_LATER;
+	double recall = 1 - missed * (1 - sp_ann_recall), deep = depth(so);
 
-	if (isnan(so->reach))
+	/* each row that a filter dismisses makes it a little deeper */
+	if (recall != so->reach_recall || fabs(deep - so->reach_depth) > SAME_DEPTH * so->reach_depth)
 	{
-		double missed = so->found < so->least ? MISSED_BY_LISTS : MISSED_BY_LATER;
-
-		so->reach = sp_horizon_reach(h, 1 - missed * (1 - sp_ann_recall), depth(so));
+		so->reach = sp_horizon_reach(h, recall, deep);
+		so->reach_recall = recall;
+		so->reach_depth = deep;
 	}
 	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach,
 	                      sp_candidates_first(&so->lists), so->first, so->length);
@@ -388,7 +392,6 @@ take_row(SpAnnScan *so, SpQueueItem *row)
 		return false;
 	so->last = *row;
 	so->found++;
-	so->reach = NAN;
 	return true;
 }
 

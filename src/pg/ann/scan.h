@@ -81,6 +81,7 @@ typedef struct SpAnnScan
 	double asked, passed;           /* rows of the table that met the filter */
 	double first;                   /* distance of the nearest centroid */
 	double reach;                   /* of the horizon, for what is returned next */
+	double reach_recall, reach_depth;
 
 	/* list by list */
 	uint32 chain;

@@ -151,6 +151,17 @@ spotai_embedding_out(PG_FUNCTION_ARGS)
 
 /* --- wire -------------------------------------------------------------------- */
 
+static inline float4
+from_network(float4 x)
+{
+	uint32 bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	bits = pg_ntoh32(bits);
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
 /* int16 dimensions, int16 0, then the floats. */
 Datum
 spotai_embedding_recv(PG_FUNCTION_ARGS)
@@ -163,8 +174,9 @@ spotai_embedding_recv(PG_FUNCTION_ARGS)
 	if (unused != 0)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 		                errmsg("bytes 2 and 3 of an embedding are zeros, not %d", unused)));
+	pq_copymsgbytes(buf, (char *) e->values, dims * (int) sizeof(float4));
 	for (int i = 0; i < dims; i++)
-		e->values[i] = pq_getmsgfloat4(buf);
+		e->values[i] = from_network(e->values[i]);
 	sp_embedding_check_finite(e);
 	sp_embedding_check_typmod(e, PG_GETARG_INT32(2));
 	PG_RETURN_POINTER(e);
