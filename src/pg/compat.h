@@ -40,6 +40,15 @@
 #define sp_backend_status(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* Renamed in 16: the file of a relation, and its number. */
+#if PG_VERSION_NUM >= 160000
+#define sp_file_locator(rel) ((rel)->rd_locator)
+#define sp_file_number(rel)  ((rel)->rd_locator.relNumber)
+#else
+#define sp_file_locator(rel) ((rel)->rd_node)
+#define sp_file_number(rel)  ((rel)->rd_node.relNode)
+#endif
+
 /* 18 asks whether a deferrable one will do. */
 #if PG_VERSION_NUM >= 180000
 #define sp_primary_key(rel) RelationGetPrimaryKeyIndex(rel, false)

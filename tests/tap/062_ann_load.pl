@@ -17,7 +17,7 @@ use Test::More;
 
 my $clients = $ENV{SPOTAI_ANN_CLIENTS} || 20;
 my $seconds = $ENV{SPOTAI_ANN_SECONDS} || 10;
-my $node = preloading_node('ann_load', "spotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nlog_statement = none\nmax_connections = " . ($clients + 20) . "\nshared_buffers = 64MB\nmax_wal_size = 4GB\n");
+my $node = preloading_node('ann_load', "spotai.workers = 0\nspotai.audit_seal_interval = 0\nautovacuum = off\nlog_statement = none\nmax_connections = " . ($clients + 20) . "\nshared_buffers = 8MB\nmax_wal_size = 4GB\n");
 make_tables($node, 3000);
 
 my ($out, $err, $vacuum_err) = ('', '', '');

@@ -20,8 +20,13 @@
 
 #include "core/vector/distance.h"
 #include "core/vector/half.h"
+#include "pg/ann/places.h"
 #include "pg/ann/scan.h"
 #include "pg/seam.h"
+
+/* Of a row that is expected: what a filter asks for is mostly at its beginning. */
+#define FILTERED_BYTES 128
+#define WHOLE_BYTES    1024
 
 /* --- from the table ------------------------------------------------------------------ */
 
@@ -40,6 +45,7 @@ begin(IndexScanDesc scan, const SpAnnScan *so, SpAnnFetch *f)
 
 	f->heap = table_index_fetch_begin(scan->heapRelation);
 	f->slot = table_slot_create(scan->heapRelation, NULL);
+	f->by_place = sp_ann_fetches_by_place(scan->heapRelation);
 	f->temporary = AllocSetContextCreate(CurrentMemoryContext, "a value", ALLOCSET_DEFAULT_SIZES);
 	if (column_of(scan, so) == 0)
 	{
@@ -99,13 +105,19 @@ static bool
 fetch_row(IndexScanDesc scan, SpAnnScan *so, uint64 row)
 {
 	SpAnnFetch *f = &so->fetch;
-	bool again = false;
+	BlockNumber block = (BlockNumber) (row >> 16);
+	bool again = false, found;
 	ItemPointerData tid;
 
 	if (f->heap == NULL)
 		begin(scan, so, f);
-	ItemPointerSet(&tid, (BlockNumber) (row >> 16), (OffsetNumber) row);
-	return table_index_fetch_tuple(f->heap, &tid, scan->xs_snapshot, f->slot, &again, NULL);
+	ItemPointerSet(&tid, block, (OffsetNumber) row);
+	if (f->by_place)
+		sp_ann_pin_before_fetch(scan->heapRelation, f->heap, block);
+	found = table_index_fetch_tuple(f->heap, &tid, scan->xs_snapshot, f->slot, &again, NULL);
+	if (f->by_place)
+		sp_ann_note_fetched(scan->heapRelation, f->heap, block);
+	return found;
 }
 
 static bool
@@ -146,11 +158,17 @@ copy_distance(const SpAnnScan *so, const uint16 *half)
 	return 0;
 }
 
+static char *
+side_of(const SpAnnScan *so, const SpQueueItem *candidate)
+{
+	return so->candidates.records + candidate->place * so->candidates.size;
+}
+
 /* A row that vacuum took away since its code was read has no copy any more. */
 static bool
 from_copy(Relation index, SpAnnScan *so, char *side, double *distance)
 {
-	Buffer buffer = ReadBuffer(index, sp_ann_get_copy(&so->ann, side));
+	Buffer buffer = sp_ann_read_page(index, sp_ann_get_copy(&so->ann, side));
 	Page page = BufferGetPage(buffer);
 	bool found;
 
@@ -189,9 +207,7 @@ fetch_distance(IndexScanDesc scan, SpAnnScan *so, const SpQueueItem *candidate, 
 	if (so->filtered && !passes(so))
 		return false;
 	sp_ann_counters.fetches++;
-	return copied ? from_copy(scan->indexRelation, so,
-	                          so->candidates.records + candidate->place * so->candidates.size,
-	                          distance)
+	return copied ? from_copy(scan->indexRelation, so, side_of(so, candidate), distance)
 	              : from_row(scan, so, distance);
 }
 
@@ -222,6 +238,37 @@ key_of(const SpAnnScan *so, double distance)
 	return distance;
 }
 
+static void
+expect_copy(IndexScanDesc scan, const SpAnnScan *so, const SpQueueItem *candidate)
+{
+	const SpAnnSide *side = (SpAnnSide *) side_of(so, candidate);
+	int bytes = (int) (so->ann.meta.dims * sizeof(uint16));
+
+	sp_ann_expect_page(scan->indexRelation, sp_ann_get_copy(&so->ann, (const char *) side),
+	                   side->slot * bytes, bytes);
+}
+
+/* What is likely to be the next one, and what to be behind that, whose page says where the row is. */
+static void
+expect_rows(IndexScanDesc scan, const SpAnnScan *so)
+{
+	const SpQueue *queue = &so->candidates.queue;
+
+	if (so->ann.meta.rerank == SP_ANN_FROM_INDEX && !so->filtered)
+	{
+		if (queue->count > 0)
+			expect_copy(scan, so, &queue->items[0]);
+		return;
+	}
+	if (!so->fetch.by_place)
+		return;
+	for (size_t i = 1; i < 3 && i < queue->count; i++)
+		sp_ann_expect_pointer(scan->heapRelation, queue->items[i].id);
+	if (queue->count > 0)
+		sp_ann_expect_row(scan->heapRelation, queue->items[0].id,
+		                  so->filtered ? FILTERED_BYTES : WHOLE_BYTES);
+}
+
 void
 sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so)
 {
@@ -231,6 +278,7 @@ sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so)
 	/* a filter may dismiss any number of them */
 	CHECK_FOR_INTERRUPTS();
 	sp_pg_check(sp_candidates_take(&so->candidates, sp_ann_row_number, &item), "index scan", NULL);
+	expect_rows(scan, so);
 	if (!fetch_distance(scan, so, &item, &distance))
 		return;
 	item.key = key_of(so, distance);

@@ -36,6 +36,7 @@ typedef struct SpAnnLabels
 typedef struct SpAnnFetch
 {
 	IndexFetchTableData *heap;
+	bool by_place; /* places.c knows it */
 	TupleTableSlot *slot;
 	IndexInfo *info; /* of an index on an expression, else NULL */
 	EState *estate;

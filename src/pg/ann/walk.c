@@ -8,6 +8,7 @@
 
 #include "miscadmin.h"
 
+#include "pg/ann/places.h"
 #include "pg/ann/scan.h"
 
 /* Times that a walk may find a page gone before the index must be damaged. */
@@ -37,17 +38,19 @@ fetch_lines(Buffer buffer)
 void
 sp_ann_expect(Relation index, BlockNumber block)
 {
-	PrefetchBufferResult found = PrefetchBuffer(index, MAIN_FORKNUM, block);
+	Buffer buffer = sp_ann_place(index, block);
 
+	if (!BufferIsValid(buffer))
+		buffer = PrefetchBuffer(index, MAIN_FORKNUM, block).recent_buffer;
 	/* it is not pinned, so it may be another page by now, which does no harm */
-	if (BufferIsValid(found.recent_buffer))
-		fetch_lines(found.recent_buffer);
+	if (BufferIsValid(buffer))
+		fetch_lines(buffer);
 }
 
 static Buffer
 read_ahead(Relation index, BlockNumber block)
 {
-	Buffer buffer = ReadBuffer(index, block);
+	Buffer buffer = sp_ann_read_page(index, block);
 
 	fetch_lines(buffer);
 	return buffer;
@@ -88,7 +91,7 @@ sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first, SpAnn
 	uint32 steps = 0;
 	bool lost;
 
-	for (Buffer buffer = ReadBuffer(index, first); BufferIsValid(buffer);)
+	for (Buffer buffer = sp_ann_read_page(index, first); BufferIsValid(buffer);)
 	{
 		BlockNumber block = BufferGetBlockNumber(buffer);
 
@@ -102,7 +105,7 @@ sp_ann_walk(SpAnnScan *so, Relation index, uint32 list, BlockNumber first, SpAnn
 			                errmsg("block %u of index \"%s\" is not of list %u", block,
 			                       RelationGetRelationName(index), list),
 			                errhint("Run REINDEX.")));
-		buffer = ReadBuffer(index, first);
+		buffer = sp_ann_read_page(index, first);
 		steps = 0;
 	}
 }

@@ -1,0 +1,32 @@
+/*
+ * src/pg/ann/places.h
+ *	  Where pages were found among the buffers, and what comes near soon.
+ *
+ * SPDX-License-Identifier: PostgreSQL
+ */
+#ifndef SP_PG_ANN_PLACES_H
+#define SP_PG_ANN_PLACES_H
+
+#include "access/relscan.h"
+#include "storage/buf.h"
+#include "utils/rel.h"
+
+/* As ReadBuffer() does, without the table of buffers where the page is still in its place. */
+extern Buffer sp_ann_read_page(Relation rel, BlockNumber block);
+
+/* Where the page may be, which must not be relied on; InvalidBuffer when nothing is known. */
+extern Buffer sp_ann_place(Relation rel, BlockNumber block);
+
+/* A heap, whose fetch may be helped: before and after it. */
+extern bool sp_ann_fetches_by_place(Relation table);
+extern void sp_ann_pin_before_fetch(Relation table, IndexFetchTableData *fetch, BlockNumber block);
+extern void sp_ann_note_fetched(Relation table, const IndexFetchTableData *fetch,
+                                BlockNumber block);
+
+/* The page's head and a part of it may soon be read, if its place is known: they come nearer. */
+extern void sp_ann_expect_page(Relation rel, BlockNumber block, int at, int bytes);
+/* The same of a row's page; and when that is near, of the beginning of the row. */
+extern void sp_ann_expect_pointer(Relation table, uint64 row);
+extern void sp_ann_expect_row(Relation table, uint64 row, int bytes);
+
+#endif /* SP_PG_ANN_PLACES_H */
