@@ -68,7 +68,8 @@ pin(Relation rel, BlockNumber block, Buffer buffer)
 {
 	uint32 state = pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state);
 
-	if (BUF_STATE_GET_USAGECOUNT(state) < LEAST_USERS ||
+	/* a temporary table's file may have the number of another's, whose page this is */
+	if (RelationUsesLocalBuffers(rel) || BUF_STATE_GET_USAGECOUNT(state) < LEAST_USERS ||
 	    !ReadRecentBuffer(sp_file_locator(rel), MAIN_FORKNUM, block, buffer))
 		return false;
 	pgstat_count_buffer_read(rel);
