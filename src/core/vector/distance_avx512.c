@@ -15,6 +15,8 @@
 #ifdef __x86_64__
 
 #include <immintrin.h>
+#include <math.h>
+#include <stdbool.h>
 
 #include "core/vector/sums.h"
 
@@ -274,7 +276,31 @@ sum_eight_angles(const float *query, const float *vectors, size_t stride, size_t
 	add_lanes(t4, t5, t6, t7, squares + 4);
 }
 
-/* All sums of a block first: roots and quotients take long, but do not wait for each other. */
+/* As sp_sum_is_safe(), without a jump; false for a NaN. */
+static inline bool
+is_safe(float sum)
+{
+	return (fabsf(sum) <= FLT_MAX) & (fabsf(sum) > SP_SUM_SMALL);
+}
+
+/* As sp_distance_cosine_of() does, several at once, for sums that are safe: false when one is not. */
+TARGET static bool
+cosines_of(const float *products, float square, const float *squares, size_t n, double *out)
+{
+	int unsafe = !sp_sum_is_safe(square);
+
+	for (size_t i = 0; i < n; i++)
+	{
+		double cosine = products[i] / sqrt((double) square * squares[i]);
+
+		out[i] = cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
+	}
+	for (size_t i = 0; i < n; i++)
+		unsafe += !is_safe(products[i]) | !is_safe(squares[i]);
+	return unsafe == 0;
+}
+
+/* All sums of a block first: roots and quotients take long, but need not wait for each other. */
 static void
 cosine_many(const float *query, const float *vectors, size_t stride, size_t count, size_t n,
             double *out)
@@ -291,6 +317,8 @@ cosine_many(const float *query, const float *vectors, size_t stride, size_t coun
 		block = count - done < BLOCK ? (count - done) / EIGHT * EIGHT : BLOCK;
 		for (size_t k = 0; k < block; k += EIGHT)
 			sum_eight_angles(query, first + k * stride, stride, n, products + k, squares + k);
+		if (cosines_of(products, square, squares, block, out + done))
+			continue;
 		for (size_t k = 0; k < block; k++)
 			out[done + k] = sp_distance_cosine_of(products[k], square, squares[k], query,
 			                                      first + k * stride, n);
