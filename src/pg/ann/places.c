@@ -25,8 +25,11 @@
 /* Half a megabyte of a backend that searches; what collides is forgotten. */
 #define PLACES 65536
 #define LINE   64
-/* Whoever pins a page by its place does not count as its user; of those it keeps as many. */
-#define LEAST_USERS 2
+/*
+ * A pin by place need not raise the count of uses by which pages stay in memory: with
+ * fewer a page is read as any other, which does.
+ */
+#define LEAST_USES 2
 
 typedef struct Place
 {
@@ -62,14 +65,14 @@ note(Relation rel, BlockNumber block, Buffer buffer)
 		places[page % PLACES] = (Place){page, buffer};
 }
 
-/* As ReadBuffer() pins it, but for its users, of whom it must have enough not to leave for that. */
+/* As ReadBuffer() pins it; false when it is to be read so. */
 static bool
 pin(Relation rel, BlockNumber block, Buffer buffer)
 {
 	uint32 state = pg_atomic_read_u32(&GetBufferDescriptor(buffer - 1)->state);
 
 	/* a temporary table's file may have the number of another's, whose page this is */
-	if (RelationUsesLocalBuffers(rel) || BUF_STATE_GET_USAGECOUNT(state) < LEAST_USERS ||
+	if (RelationUsesLocalBuffers(rel) || BUF_STATE_GET_USAGECOUNT(state) < LEAST_USES ||
 	    !ReadRecentBuffer(sp_file_locator(rel), MAIN_FORKNUM, block, buffer))
 		return false;
 	pgstat_count_buffer_read(rel);
