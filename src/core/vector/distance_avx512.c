@@ -276,11 +276,13 @@ sum_eight_angles(const float *query, const float *vectors, size_t stride, size_t
 	add_lanes(t4, t5, t6, t7, squares + 4);
 }
 
-/* As sp_sum_is_safe(), without a jump; false for a NaN. */
-static inline bool
-is_safe(float sum)
+/* Not as sp_sum_is_safe() wants it: 1, without a jump; for a NaN too. */
+static inline int
+is_unsafe(float sum)
 {
-	return (fabsf(sum) <= FLT_MAX) & (fabsf(sum) > SP_SUM_SMALL);
+	int safe = (fabsf(sum) <= FLT_MAX) & (fabsf(sum) > SP_SUM_SMALL);
+
+	return 1 - safe;
 }
 
 /* As sp_distance_cosine_of() does, several at once, for sums that are safe: false when one is not. */
@@ -296,7 +298,7 @@ cosines_of(const float *products, float square, const float *squares, size_t n, 
 		out[i] = cosine > 1 ? 1 : cosine < -1 ? -1 : cosine;
 	}
 	for (size_t i = 0; i < n; i++)
-		unsafe += !is_safe(products[i]) | !is_safe(squares[i]);
+		unsafe += is_unsafe(products[i]) + is_unsafe(squares[i]);
 	return unsafe == 0;
 }
 
