@@ -39,11 +39,9 @@ static const double recalls[SP_HORIZON_RECALLS] = {.5, .8, .9, .95, .98, .99, .9
 
 /*
  * Queries of a task, and bytes of rows that all of them are compared with: these stay
- * in a cache.  What is kept for rows of few dimensions, an eighth of them at most,
- * leaves no room for so many queries; such rows stay in a cache as they are.
+ * in a cache.  What all threads measure together takes no more room than the rows.
  */
 #define MOST_GROUP  16
-#define GROUP_DIMS  16
 #define BLOCK_BYTES ((size_t) 256 * 1024)
 
 typedef struct Worker
@@ -360,7 +358,6 @@ new_workers(const SpEnv *env, Work *w)
 {
 	SpStatus st = SP_OK;
 
-	w->threads = w->data->pool != NULL ? (size_t) sp_pool_threads(w->data->pool) : 1;
 	w->workers = sp_calloc(env, w->threads, sizeof(Worker));
 	if (w->workers == NULL)
 		return SP_ERR_NO_MEMORY;
@@ -389,8 +386,7 @@ free_workers(const SpEnv *env, Work *w)
 SpStatus
 sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 {
-	size_t group = data->dims / GROUP_DIMS;
-	Work w = {.data = data, .most = 1};
+	Work w = {.data = data, .most = 1, .group = 1};
 	SpStatus st;
 
 	memset(out, 0, sizeof(*out));
@@ -399,7 +395,10 @@ sp_horizon_measure(const SpEnv *env, const SpHorizonData *data, SpHorizon *out)
 	/* farther than a quarter of the rows nobody looks */
 	while (w.most < MOST_RANK && w.most * 8 <= data->n)
 		w.most *= 2;
-	w.group = group < 1 ? 1 : group < MOST_GROUP ? group : MOST_GROUP;
+	w.threads = data->pool != NULL ? (size_t) sp_pool_threads(data->pool) : 1;
+	while (w.group < MOST_GROUP &&
+	       2 * w.group * w.threads * sizeof(double) <= data->dims * sizeof(float))
+		w.group *= 2;
 	w.reaches = sp_alloc(env, data->queries_n * (2 * w.most - 1), sizeof(float));
 	w.first = sp_alloc(env, data->queries_n, sizeof(double));
 	w.lists = sp_alloc(env, data->lists, sizeof(double));

@@ -129,7 +129,8 @@ affordable_rows(const SpAnnMeta *meta)
 {
 	size_t row = meta->dims * sizeof(float), room = (size_t) maintenance_work_mem * 1024;
 
-	/* the rows, the same in the order of clusters, three of ROWS_PER_LIST for centroids */
+	/* the rows, the same in the order of clusters or what the horizon measures, three of
+	 * ROWS_PER_LIST for centroids */
 	return Max(room / 9 * 4 / row, 1);
 }
 
