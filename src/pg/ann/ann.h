@@ -37,6 +37,7 @@
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
+#include "core/vector/coarse.h"
 #include "core/vector/horizon.h"
 #include "core/vector/rabitq.h"
 #include "core/vector/rotation.h"
@@ -138,6 +139,7 @@ typedef struct SpAnnIndex
 	uint16 side_size, bare_size;
 	BlockNumber *heads; /* [lists + 2] */
 	uint16 *centroids;  /* [lists][padded], rotated, halves of meta.unit */
+	SpCoarse coarse;    /* the same in bytes, for searches */
 } SpAnnIndex;
 
 /* Lists of those that have no distance. */
@@ -164,6 +166,9 @@ extern void sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *o
 /* The measure of codes, between what was given to sp_ann_to_unit and a centroid. */
 extern double sp_ann_centroid_distance(const SpAnnIndex *ann, SpVectorMetric metric,
                                        const float *in_unit, uint32 list);
+/* Of all lists, nearly, and in less time; INFINITY for what is beyond floats. */
+extern void sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric,
+                                      const float *in_unit, float *out);
 /* Which lives as long as the backend. */
 extern const SpRotation *sp_ann_rotation(uint32 dims, uint64 seed);
 

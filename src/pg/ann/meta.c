@@ -134,13 +134,14 @@ static SpAnnIndex *
 load(Relation index, MemoryContext context)
 {
 	SpAnnMeta meta;
-	Size size, heads;
+	Size size, heads, coarse;
 	char *memory;
 	SpAnnIndex *ann;
 
 	read_meta(index, &meta);
 	heads = heads_size(&meta);
-	size = sizeof(SpAnnIndex) + heads + SP_ALIGN + centroids_size(&meta);
+	coarse = SP_ALIGN + sp_coarse_size(meta.lists, SP_ROTATION_PADDED(meta.dims));
+	size = sizeof(SpAnnIndex) + heads + SP_ALIGN + centroids_size(&meta) + coarse;
 	memory = MemoryContextAllocHuge(context, size);
 	ann = (SpAnnIndex *) memory;
 	sp_ann_fill(ann, &meta);
@@ -157,6 +158,9 @@ load(Relation index, MemoryContext context)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	sp_coarse_fill(&ann->coarse,
+	               (char *) TYPEALIGN(SP_ALIGN, (char *) ann->centroids + centroids_size(&meta)),
+	               ann->centroids, meta.lists, ann->padded);
 	return ann;
 }
 
@@ -210,6 +214,17 @@ sp_ann_centroid_distance(const SpAnnIndex *ann, SpVectorMetric metric, const flo
 	if (metric == SP_METRIC_L2_SQUARED)
 		return square * sp_half_l2_squared(in_unit, halves(ann, list), ann->padded);
 	return -square * sp_half_inner_product(in_unit, halves(ann, list), ann->padded);
+}
+
+void
+sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric, const float *in_unit,
+                          float *out)
+{
+	double square = ann->meta.unit * ann->meta.unit;
+
+	sp_coarse_measure(&ann->coarse, metric, in_unit, out);
+	for (uint32 i = 0; i < ann->meta.lists; i++)
+		out[i] = (float) (out[i] * square);
 }
 
 /* --- writing ----------------------------------------------------------------------- */

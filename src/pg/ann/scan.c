@@ -148,12 +148,9 @@ add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
 	float *keys = palloc(sizeof(float) * n);
 
 	so->first = INFINITY;
+	sp_ann_centroid_distances(ann, metric, so->in_unit, keys);
 	for (uint32 i = 0; i < n; i++)
 	{
-		double d = sp_ann_centroid_distance(ann, metric, so->in_unit, i);
-
-		/* numbers beyond floats are as far away as anything */
-		keys[i] = isnan(d) ? INFINITY : (float) d;
 		so->first = fmin(so->first, keys[i]);
 		numbers[i] = i;
 	}
