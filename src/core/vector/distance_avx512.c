@@ -191,9 +191,14 @@ sum_eight_products(const float *query, const float *vectors, size_t stride, size
 }
 #undef ADD
 
-static void
-l2_squared_many(const float *query, const float *vectors, size_t stride, size_t count, size_t n,
-                double *out)
+typedef void (*SumEight)(const float *query, const float *vectors, size_t stride, size_t n,
+                         float *sums);
+typedef double (*Pair)(const float *a, const float *b, size_t n);
+
+/* Eight at a time, what is not safe again in double, and the rest one by one. */
+static inline __attribute__((always_inline)) void
+measure_many(SumEight sum_eight, Pair exact, Pair pair, const float *query, const float *vectors,
+             size_t stride, size_t count, size_t n, double *out)
 {
 	float sums[EIGHT];
 	size_t done = 0;
@@ -202,35 +207,28 @@ l2_squared_many(const float *query, const float *vectors, size_t stride, size_t 
 	{
 		const float *first = vectors + done * stride;
 
-		sum_eight_squares(query, first, stride, n, sums);
+		sum_eight(query, first, stride, n, sums);
 		for (size_t k = 0; k < EIGHT; k++)
-			out[done + k] = sp_sum_is_safe(sums[k])
-			                    ? sums[k]
-			                    : sp_distance_exact_l2_squared(query, first + k * stride, n);
+			out[done + k] = sp_sum_is_safe(sums[k]) ? sums[k] : exact(query, first + k * stride, n);
 	}
 	for (; done < count; done++)
-		out[done] = l2_squared(query, vectors + done * stride, n);
+		out[done] = pair(query, vectors + done * stride, n);
+}
+
+static void
+l2_squared_many(const float *query, const float *vectors, size_t stride, size_t count, size_t n,
+                double *out)
+{
+	measure_many(sum_eight_squares, sp_distance_exact_l2_squared, l2_squared, query, vectors,
+	             stride, count, n, out);
 }
 
 static void
 inner_product_many(const float *query, const float *vectors, size_t stride, size_t count, size_t n,
                    double *out)
 {
-	float sums[EIGHT];
-	size_t done = 0;
-
-	for (; done + EIGHT <= count; done += EIGHT)
-	{
-		const float *first = vectors + done * stride;
-
-		sum_eight_products(query, first, stride, n, sums);
-		for (size_t k = 0; k < EIGHT; k++)
-			out[done + k] = sp_sum_is_safe(sums[k])
-			                    ? sums[k]
-			                    : sp_distance_exact_inner_product(query, first + k * stride, n);
-	}
-	for (; done < count; done++)
-		out[done] = inner_product(query, vectors + done * stride, n);
+	measure_many(sum_eight_products, sp_distance_exact_inner_product, inner_product, query, vectors,
+	             stride, count, n, out);
 }
 
 /* <x, v> and <v, v>, of which the query's part x is loaded. */

@@ -157,16 +157,15 @@ extern void sp_ann_write_meta(Relation index, ForkNumber fork, const SpAnnMeta *
                               const BlockNumber *heads, const uint16 *centroids);
 extern uint32 sp_ann_constant_blocks(const SpAnnMeta *meta);
 /*
- * Centroids are halves: all of them are read for each query, and their rounding
+ * Centroids are halves: all of them are read for each new row, and their rounding
  * does no harm, because codes are made with what was rounded.  out[padded].
  */
 extern void sp_ann_centroid(const SpAnnIndex *ann, uint32 list, float *out);
 /* rotated[padded] in the unit of centroids, for sp_ann_centroid_distance. */
 extern void sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *out);
-/* The measure of codes, between what was given to sp_ann_to_unit and a centroid. */
-extern double sp_ann_centroid_distance(const SpAnnIndex *ann, SpVectorMetric metric,
-                                       const float *in_unit, uint32 list);
-/* Of all lists, nearly, and in less time; INFINITY for what is beyond floats. */
+/* Squared, between what was given to sp_ann_to_unit and a centroid. */
+extern double sp_ann_centroid_distance(const SpAnnIndex *ann, const float *in_unit, uint32 list);
+/* The measure of codes, of all lists, nearly, and in less time; INFINITY for what is beyond floats. */
 extern void sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric,
                                       const float *in_unit, float *out);
 /* Which lives as long as the backend. */

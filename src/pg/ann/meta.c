@@ -206,14 +206,11 @@ sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *out)
 }
 
 double
-sp_ann_centroid_distance(const SpAnnIndex *ann, SpVectorMetric metric, const float *in_unit,
-                         uint32 list)
+sp_ann_centroid_distance(const SpAnnIndex *ann, const float *in_unit, uint32 list)
 {
 	double square = ann->meta.unit * ann->meta.unit;
 
-	if (metric == SP_METRIC_L2_SQUARED)
-		return square * sp_half_l2_squared(in_unit, halves(ann, list), ann->padded);
-	return -square * sp_half_inner_product(in_unit, halves(ann, list), ann->padded);
+	return square * sp_half_l2_squared(in_unit, halves(ann, list), ann->padded);
 }
 
 void

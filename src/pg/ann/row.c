@@ -46,7 +46,7 @@ nearest_list(SpAnnEncoder *e)
 	sp_ann_to_unit(ann, e->rotated, e->in_unit);
 	for (uint32 i = 0; i < ann->meta.lists; i++)
 	{
-		double d = sp_ann_centroid_distance(ann, SP_METRIC_L2_SQUARED, e->in_unit, i);
+		double d = sp_ann_centroid_distance(ann, e->in_unit, i);
 
 		if (d < least)
 		{
