@@ -35,6 +35,7 @@ typedef struct Place
 {
 	uint32 page; /* of any table: as page_of() says */
 	Buffer buffer;
+	uint16 lower, upper; /* what was empty when a page of a list was read; 0: nothing is known */
 } Place;
 
 static Place places[PLACES];
@@ -46,13 +47,14 @@ page_of(Relation table, BlockNumber block)
 	return block ^ sp_file_number(table) * 0x9E3779B1u;
 }
 
-Buffer
-sp_ann_place(Relation rel, BlockNumber block)
+/* NULL: not known. */
+static inline Place *
+find(Relation rel, BlockNumber block)
 {
 	uint32 page = page_of(rel, block);
-	const Place *place = &places[page % PLACES];
+	Place *place = &places[page % PLACES];
 
-	return place->page == page ? place->buffer : InvalidBuffer;
+	return place->page == page && place->buffer != InvalidBuffer ? place : NULL;
 }
 
 /* Buffers of temporary tables are no places: they have numbers of their own. */
@@ -60,9 +62,10 @@ static void
 note(Relation rel, BlockNumber block, Buffer buffer)
 {
 	uint32 page = page_of(rel, block);
+	Place *place = &places[page % PLACES];
 
-	if (!BufferIsLocal(buffer))
-		places[page % PLACES] = (Place){page, buffer};
+	if (!BufferIsLocal(buffer) && (place->page != page || place->buffer != buffer))
+		*place = (Place){page, buffer, 0, 0};
 }
 
 /* As ReadBuffer() pins it; false when it is to be read so. */
@@ -83,10 +86,11 @@ pin(Relation rel, BlockNumber block, Buffer buffer)
 Buffer
 sp_ann_read_page(Relation rel, BlockNumber block)
 {
-	Buffer buffer = sp_ann_place(rel, block);
+	const Place *place = find(rel, block);
+	Buffer buffer;
 
-	if (BufferIsValid(buffer) && pin(rel, block, buffer))
-		return buffer;
+	if (place != NULL && pin(rel, block, place->buffer))
+		return place->buffer;
 	buffer = ReadBuffer(rel, block);
 	note(rel, block, buffer);
 	return buffer;
@@ -102,15 +106,15 @@ void
 sp_ann_pin_before_fetch(Relation table, IndexFetchTableData *fetch, BlockNumber block)
 {
 	IndexFetchHeapData *heap = (IndexFetchHeapData *) fetch;
-	Buffer buffer = sp_ann_place(table, block);
+	const Place *place = find(table, block);
 
-	if (buffer == InvalidBuffer || buffer == heap->xs_cbuf || !pin(table, block, buffer))
+	if (place == NULL || place->buffer == heap->xs_cbuf || !pin(table, block, place->buffer))
 		return;
 	if (BufferIsValid(heap->xs_cbuf))
 		ReleaseBuffer(heap->xs_cbuf);
-	heap->xs_cbuf = buffer;
+	heap->xs_cbuf = place->buffer;
 	/* the table's own fetch does this when it comes to another page */
-	heap_page_prune_opt(table, buffer);
+	heap_page_prune_opt(table, place->buffer);
 }
 
 void
@@ -149,12 +153,12 @@ fetch_header(Buffer buffer)
 void
 sp_ann_expect_page(Relation rel, BlockNumber block, int at, int bytes)
 {
-	Buffer buffer = sp_ann_place(rel, block);
+	const Place *place = find(rel, block);
 
-	if (buffer == InvalidBuffer)
+	if (place == NULL)
 		return;
-	fetch_header(buffer);
-	fetch_lines(BufferGetPage(buffer), at, bytes);
+	fetch_header(place->buffer);
+	fetch_lines(BufferGetPage(place->buffer), at, bytes);
 }
 
 void
@@ -167,11 +171,42 @@ sp_ann_expect_pointer(Relation table, uint64 row)
 void
 sp_ann_expect_row(Relation table, uint64 row, int bytes)
 {
-	Buffer buffer = sp_ann_place(table, (BlockNumber) (row >> 16));
+	const Place *place = find(table, (BlockNumber) (row >> 16));
 	PageHeader page;
 
-	if (buffer == InvalidBuffer)
+	if (place == NULL)
 		return;
-	page = (PageHeader) BufferGetPage(buffer);
+	page = (PageHeader) BufferGetPage(place->buffer);
 	fetch_lines((const char *) page, (int) page->pd_linp[offset_of(row) - 1].lp_off, bytes);
+}
+
+/* --- pages of lists ------------------------------------------------------------------- */
+
+void
+sp_ann_note_ends(Relation index, BlockNumber block, Page page)
+{
+	Place *place = find(index, block);
+
+	if (place == NULL)
+		return;
+	place->lower = ((PageHeader) page)->pd_lower;
+	place->upper = ((PageHeader) page)->pd_upper;
+}
+
+/* It is not pinned, so it may be another page by now, which does no harm. */
+bool
+sp_ann_expect_list_page(Relation index, BlockNumber block)
+{
+	const Place *place = find(index, block);
+	const char *page;
+
+	if (place == NULL)
+		return false;
+	page = BufferGetPage(place->buffer);
+	__builtin_prefetch(GetBufferDescriptor(place->buffer - 1));
+	for (int at = 0; at < place->lower; at += LINE)
+		__builtin_prefetch(page + at, 0, 2);
+	for (int at = place->upper / LINE * LINE; at < BLCKSZ; at += LINE)
+		__builtin_prefetch(page + at, 0, 2);
+	return true;
 }

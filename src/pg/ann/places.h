@@ -9,13 +9,11 @@
 
 #include "access/relscan.h"
 #include "storage/buf.h"
+#include "storage/bufpage.h"
 #include "utils/rel.h"
 
 /* As ReadBuffer() does, without the table of buffers where the page is still in its place. */
 extern Buffer sp_ann_read_page(Relation rel, BlockNumber block);
-
-/* Where the page may be, which must not be relied on; InvalidBuffer when nothing is known. */
-extern Buffer sp_ann_place(Relation rel, BlockNumber block);
 
 /* A heap, whose fetch may be helped: before and after it. */
 extern bool sp_ann_fetches_by_place(Relation table);
@@ -28,5 +26,10 @@ extern void sp_ann_expect_page(Relation rel, BlockNumber block, int at, int byte
 /* The same of a row's page; and when that is near, of the beginning of the row. */
 extern void sp_ann_expect_pointer(Relation table, uint64 row);
 extern void sp_ann_expect_row(Relation table, uint64 row, int bytes);
+
+/* Of a list: what of the page was empty when it was read; and all but that comes nearer, if its
+ * place is known. */
+extern void sp_ann_note_ends(Relation index, BlockNumber block, Page page);
+extern bool sp_ann_expect_list_page(Relation index, BlockNumber block);
 
 #endif /* SP_PG_ANN_PLACES_H */

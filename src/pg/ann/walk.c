@@ -22,29 +22,11 @@ is_on_the_way(Page page, uint32 list)
 	       sp_ann_special(page)->list == list;
 }
 
-/*
- * A page that will be read from end to end: let it come nearer.  (Inline in any
- * case: gcc takes a function that only prefetches for one that does nothing.)
- */
-static inline __attribute__((always_inline)) void
-fetch_lines(Buffer buffer)
-{
-	const char *page = BufferGetPage(buffer);
-
-	for (int at = 0; at < BLCKSZ; at += 64)
-		__builtin_prefetch(page + at, 0, 2);
-}
-
 void
 sp_ann_expect(Relation index, BlockNumber block)
 {
-	Buffer buffer = sp_ann_place(index, block);
-
-	if (!BufferIsValid(buffer))
-		buffer = PrefetchBuffer(index, MAIN_FORKNUM, block).recent_buffer;
-	/* it is not pinned, so it may be another page by now, which does no harm */
-	if (BufferIsValid(buffer))
-		fetch_lines(buffer);
+	if (!sp_ann_expect_list_page(index, block))
+		(void) PrefetchBuffer(index, MAIN_FORKNUM, block);
 }
 
 static Buffer
@@ -52,7 +34,7 @@ read_ahead(Relation index, BlockNumber block)
 {
 	Buffer buffer = sp_ann_read_page(index, block);
 
-	fetch_lines(buffer);
+	(void) sp_ann_expect_list_page(index, block);
 	return buffer;
 }
 
@@ -72,6 +54,7 @@ visit(SpAnnScan *so, Relation index, uint32 list, Buffer buffer, SpAnnPageFn fn,
 		if (sp_ann_special(page)->kind == SP_ANN_PAGE_LIST)
 		{
 			sp_ann_check_page(index, buffer, sp_ann_layout(&so->ann, list));
+			sp_ann_note_ends(index, BufferGetBlockNumber(buffer), page);
 			fn(so, page, list);
 		}
 	}
