@@ -328,7 +328,7 @@ check_no_memory(void)
 	enum
 	{
 		BATCH = 1500,
-		BATCHES = 6
+		BATCHES = 7
 	};
 	float keys[BATCH];
 	Record records[BATCH];
@@ -372,7 +372,8 @@ check_no_memory(void)
 		}
 	}
 	check_allocs_left = -1;
-	CHECK(failed > BATCHES);
+	/* keys and records grow twice, the queue at least once */
+	CHECK(failed >= 5);
 	while (t.taken < t.count)
 		take(&c, &t);
 	check_empty(&c);

@@ -9,11 +9,22 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/sp_simd.h"
+
 /* Rows that are let in at first; measured: a search for ten takes about sixty. */
 #define FIRST 32
 
 /* Keys of which the bound is one: a few more or less that are let in do not matter. */
 #define SAMPLE 1024
+
+/* Keys that are looked at together: mostly none of them is let in. */
+#define BLOCK 64
+/* Of these, which ones are is written down first. */
+#define BLOCKS 512
+
+/* Room becomes this many times as much, so that little is copied, while that is not much. */
+#define GENEROUS      8
+#define MOST_GENEROUS 65536
 
 void
 sp_candidates_init(SpCandidates *c, const SpEnv *env, size_t size)
@@ -29,33 +40,30 @@ sp_candidates_free(SpCandidates *c)
 {
 	sp_free(c->env, c->keys);
 	sp_free(c->env, c->records);
-	sp_free(c->env, c->scratch);
 	sp_queue_free(&c->queue);
 	sp_candidates_init(c, c->env, c->size);
 }
 
-/* Twice the room, with what is there. */
+/* More room, with what is there. */
 static SpStatus
 grow(SpCandidates *c, size_t n)
 {
 	size_t room = c->room < 1024 ? 1024 : c->room;
-	float *keys, *scratch;
+	float *keys;
 	char *records;
 
 	/* what is doubled below must not overflow */
 	if (n > SIZE_MAX / 4 - c->count)
 		return SP_ERR_NO_MEMORY;
 	while (room < c->count + n)
-		room *= 2;
+		room *= room < MOST_GENEROUS ? GENEROUS : 2;
 	if (room == c->room)
 		return SP_OK;
 	keys = sp_alloc(c->env, room, sizeof(float));
-	scratch = sp_alloc(c->env, room, sizeof(float));
 	records = sp_alloc(c->env, room, c->size);
-	if (keys == NULL || scratch == NULL || records == NULL)
+	if (keys == NULL || records == NULL)
 	{
 		sp_free(c->env, keys);
-		sp_free(c->env, scratch);
 		sp_free(c->env, records);
 		return SP_ERR_NO_MEMORY;
 	}
@@ -65,20 +73,68 @@ grow(SpCandidates *c, size_t n)
 		memcpy(records, c->records, c->count * c->size);
 	}
 	sp_free(c->env, c->keys);
-	sp_free(c->env, c->scratch);
 	sp_free(c->env, c->records);
 	c->keys = keys;
-	c->scratch = scratch;
 	c->records = records;
 	c->room = room;
 	return SP_OK;
 }
 
-static void
-queue_row(SpCandidates *c, size_t i, uint64_t (*id)(const char *record))
+/*
+ * Keys up to `to` that are not up to `above` (NAN: all that are up to `to`): their
+ * numbers into out[n].  How many.
+ */
+SP_CLONES static size_t
+find_between(const float *restrict keys, size_t n, float above, float to, uint32_t *restrict out)
 {
-	sp_queue_push(&c->queue, (SpQueueItem){c->keys[i], id(c->records + i * c->size), i});
-	c->queued++;
+	size_t found = 0, from = 0;
+
+	for (; from + BLOCK <= n; from += BLOCK)
+	{
+		uint32_t here = 0;
+
+		for (size_t i = 0; i < BLOCK; i++)
+			here += !(keys[from + i] <= above) & (keys[from + i] <= to);
+		for (size_t i = from; here > 0; i++)
+			if (!(keys[i] <= above) && keys[i] <= to)
+			{
+				out[found++] = (uint32_t) i;
+				here--;
+			}
+	}
+	for (; from < n; from++)
+		if (!(keys[from] <= above) && keys[from] <= to)
+			out[found++] = (uint32_t) from;
+	return found;
+}
+
+static void
+queue_between(SpCandidates *c, size_t from, float above, float to,
+              uint64_t (*id)(const char *record))
+{
+	uint32_t found[BLOCKS];
+
+	for (; from < c->count; from += BLOCKS)
+	{
+		size_t left = c->count - from;
+		size_t n = find_between(c->keys + from, left < BLOCKS ? left : BLOCKS, above, to, found);
+
+		for (size_t i = 0; i < n; i++)
+		{
+			size_t at = from + found[i];
+
+			sp_queue_push(&c->queue, (SpQueueItem){c->keys[at], id(c->records + at * c->size), at});
+		}
+		c->queued += n;
+	}
+}
+
+/* What is no number counts as nearest. */
+SP_CLONES static void
+take_keys(const float *restrict keys, size_t n, float *restrict out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = keys[i] == keys[i] ? keys[i] : -INFINITY;
 }
 
 SpStatus
@@ -90,12 +146,9 @@ sp_candidates_add(SpCandidates *c, const float *keys, const char *records, size_
 	if (grow(c, n) != SP_OK || sp_queue_reserve(&c->queue, n) != SP_OK)
 		return SP_ERR_NO_MEMORY;
 	memcpy(c->records + from * c->size, records, n * c->size);
-	for (size_t i = 0; i < n; i++)
-		c->keys[from + i] = isnan(keys[i]) ? -INFINITY : keys[i];
+	take_keys(keys, n, c->keys + from);
 	c->count += n;
-	for (size_t i = from; i < c->count; i++)
-		if (c->keys[i] <= c->bound)
-			queue_row(c, i, id);
+	queue_between(c, from, NAN, c->bound, id);
 	return SP_OK;
 }
 
@@ -113,65 +166,82 @@ sp_candidates_first(const SpCandidates *c)
 	return c->queued < c->count ? c->bound : INFINITY;
 }
 
-/*
- * The k-th least of x[n], from 0; x is mixed up (Hoare 1961).  Where the pivot is
- * taken from follows no order that rows may have: of keys that rise and then fall,
- * the middle ones would be the worst, and time the square of n.  (Numbers from
- * Knuth's generator, TAOCP 3.3.4, MMIX.)
- */
-static float
-select_least(float *x, size_t n, size_t k)
-{
-	size_t low = 0, high = n - 1;
-	uint64_t random = 0;
+/* --- the bound ---------------------------------------------------------------------- */
 
+/* Whole numbers in the order of the keys, and back. */
+static int32_t
+rank_of(float key)
+{
+	int32_t bits;
+
+	memcpy(&bits, &key, sizeof(bits));
+	return bits < 0 ? bits ^ INT32_MAX : bits;
+}
+
+static float
+key_of(int32_t rank)
+{
+	int32_t bits = rank < 0 ? rank ^ INT32_MAX : rank;
+	float key;
+
+	memcpy(&key, &bits, sizeof(key));
+	return key;
+}
+
+SP_CLONES static size_t
+count_up_to(const int32_t *ranks, size_t n, int32_t to)
+{
+	uint32_t found = 0;
+
+	for (size_t i = 0; i < n; i++)
+		found += ranks[i] <= to;
+	return found;
+}
+
+/*
+ * Up to which so many are, or a quarter more.  By halves of what numbers there are,
+ * because counting a thousand of them is a matter of some sixty instructions, while
+ * each step of a selection among them is one that no processor foresees.
+ */
+static int32_t
+rank_of_least(const int32_t *ranks, size_t n, size_t wanted)
+{
+	int32_t low = ranks[0], high = ranks[0];
+
+	for (size_t i = 1; i < n; i++)
+	{
+		low = ranks[i] < low ? ranks[i] : low;
+		high = ranks[i] > high ? ranks[i] : high;
+	}
 	while (low < high)
 	{
-		size_t i = low, j = high;
-		float pivot;
+		int32_t middle = (int32_t) (((int64_t) low + high) >> 1);
+		size_t found = count_up_to(ranks, n, middle);
 
-		random = random * 6364136223846793005u + 1442695040888963407u;
-		pivot = x[low + (random >> 32) % (high - low + 1)];
-
-		for (;; i++, j--)
-		{
-			float swap;
-
-			while (x[i] < pivot)
-				i++;
-			while (pivot < x[j])
-				j--;
-			if (i >= j)
-				break;
-			swap = x[i];
-			x[i] = x[j];
-			x[j] = swap;
-		}
-		/* i is where the upper part begins, unless both met on the pivot */
-		if (k < i)
-			high = i - 1;
-		else if (k > j)
-			low = j + 1;
+		if (found < wanted)
+			low = middle + 1;
 		else
-			return pivot;
+			high = middle;
+		if (found >= wanted && found <= wanted + wanted / 4)
+			break;
 	}
-	return x[low];
+	return high;
 }
 
 /* Some of the keys that wait, from all over them; at least one. */
 static size_t
-sample_waiting(SpCandidates *c)
+sample_waiting(const SpCandidates *c, int32_t *ranks)
 {
 	size_t step = c->count / SAMPLE + 1, n = 0;
 
 	for (size_t i = 0; i < c->count; i += step)
 	{
-		c->scratch[n] = c->keys[i];
+		ranks[n] = rank_of(c->keys[i]);
 		n += c->keys[i] > c->bound;
 	}
 	for (size_t i = 0; n == 0; i++)
 	{
-		c->scratch[0] = c->keys[i];
+		ranks[0] = rank_of(c->keys[i]);
 		n = c->keys[i] > c->bound;
 	}
 	return n;
@@ -193,14 +263,13 @@ raise_bound(SpCandidates *c, uint64_t (*id)(const char *record))
 		c->bound = INFINITY;
 	else
 	{
-		size_t n = sample_waiting(c);
+		int32_t ranks[SAMPLE];
+		size_t n = sample_waiting(c, ranks);
+		double share = (double) (more - 1) / (double) waiting;
 
-		c->bound = select_least(c->scratch, n,
-		                        (size_t) ((double) (more - 1) / (double) waiting * (double) n));
+		c->bound = key_of(rank_of_least(ranks, n, (size_t) (share * (double) n) + 1));
 	}
-	for (size_t i = 0; i < c->count; i++)
-		if (c->keys[i] > before && c->keys[i] <= c->bound)
-			queue_row(c, i, id);
+	queue_between(c, 0, before, c->bound, id);
 	return SP_OK;
 }
 

@@ -21,10 +21,9 @@ typedef struct SpCandidates
 	float *keys;   /* [count] */
 	char *records; /* [count][size] */
 	size_t count, room;
-	float bound;    /* keys up to it have been queued; -INFINITY at first */
-	size_t queued;  /* so far */
-	SpQueue queue;  /* place: which one */
-	float *scratch; /* [room] */
+	float bound;   /* keys up to it have been queued; -INFINITY at first */
+	size_t queued; /* so far */
+	SpQueue queue; /* place: which one */
 } SpCandidates;
 
 /* An empty one.  What it allocates is freed with env's memory, or by sp_candidates_free. */
