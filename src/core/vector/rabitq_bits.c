@@ -38,39 +38,89 @@ sp_rabitq_sum_plain(const uint64_t *codes, size_t count, size_t words, const voi
 
 #ifdef HAVE_VPOPCNT
 
-#define WORDS 8 /* of a vector of the machine */
+#define WORDS   8 /* of a vector of the machine */
+#define VPOPCNT __attribute__((target("avx512f,avx512vpopcntdq")))
+
+/* Codes that share the loads of a query, and whose lanes are added up together. */
+#define FOUR 4
 
 /* The bits of a vector of words that are in a plane. */
 #define SHARED(bits, plane) _mm512_popcnt_epi64(_mm512_and_si512(bits, plane))
 
-__attribute__((target("avx512f,avx512vpopcntdq"))) static void
+typedef struct Counts
+{
+	__m512i of[SP_RABITQ_PLANES]; /* by plane, in lanes */
+} Counts;
+
+/* Those of words that are `some` at the ends of the codes; of the others nothing is read. */
+static inline __attribute__((always_inline)) VPOPCNT void
+count_shared(const uint64_t *const *codes, size_t w, __mmask8 some, const uint64_t *planes,
+             size_t words, Counts *counts)
+{
+	__m512i plane[SP_RABITQ_PLANES];
+
+	for (int k = 0; k < SP_RABITQ_PLANES; k++)
+		plane[k] = _mm512_maskz_loadu_epi64(some, planes + (size_t) k * words + w);
+	for (int i = 0; i < FOUR; i++)
+	{
+		__m512i bits = _mm512_maskz_loadu_epi64(some, codes[i] + w);
+
+		for (int k = 0; k < SP_RABITQ_PLANES; k++)
+			counts[i].of[k] = _mm512_add_epi64(counts[i].of[k], SHARED(bits, plane[k]));
+	}
+}
+
+/* Planes by their weights. */
+static inline __attribute__((always_inline)) VPOPCNT __m512i
+weighed(const Counts *c)
+{
+	__m512i low = _mm512_add_epi64(c->of[0], _mm512_slli_epi64(c->of[1], 1));
+	__m512i high = _mm512_add_epi64(c->of[2], _mm512_slli_epi64(c->of[3], 1));
+
+	return _mm512_add_epi64(low, _mm512_slli_epi64(high, 2));
+}
+
+/* Of four codes: two counts fit into each lane, and lanes are added for all at once. */
+static inline __attribute__((always_inline)) VPOPCNT __m128i
+add_lanes(const Counts *counts)
+{
+	__m512i first =
+		_mm512_add_epi64(weighed(&counts[0]), _mm512_slli_epi64(weighed(&counts[1]), 32));
+	__m512i second =
+		_mm512_add_epi64(weighed(&counts[2]), _mm512_slli_epi64(weighed(&counts[3]), 32));
+	__m512i both = _mm512_add_epi64(_mm512_unpacklo_epi64(first, second),
+	                                _mm512_unpackhi_epi64(first, second));
+	__m256i half =
+		_mm256_add_epi64(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1));
+
+	return _mm_add_epi64(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+VPOPCNT static void
 sum_vpopcnt(const uint64_t *codes, size_t count, size_t words, const void *query, int32_t *sums)
 {
-	const uint64_t *planes = query;
+	size_t whole = words / WORDS * WORDS;
+	__mmask8 some = (__mmask8) ((1u << (words - whole)) - 1);
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t from = 0; from < count; from += FOUR)
 	{
-		const uint64_t *code = codes + i * words;
-		__m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+		const uint64_t *four[FOUR];
+		Counts counts[FOUR];
+		int32_t out[FOUR];
 
-		for (size_t w = 0; w < words; w += WORDS)
-		{
-			/* what is behind the end is not read, and counts as zeros */
-			__mmask8 some = words - w < WORDS ? (__mmask8) ((1u << (words - w)) - 1) : 0xff;
-			__m512i bits = _mm512_maskz_loadu_epi64(some, code + w);
-			const uint64_t *plane = planes + w;
-
-			s0 = _mm512_add_epi64(s0, SHARED(bits, _mm512_maskz_loadu_epi64(some, plane)));
-			s1 = _mm512_add_epi64(s1, SHARED(bits, _mm512_maskz_loadu_epi64(some, plane + words)));
-			s2 = _mm512_add_epi64(s2,
-			                      SHARED(bits, _mm512_maskz_loadu_epi64(some, plane + 2 * words)));
-			s3 = _mm512_add_epi64(s3,
-			                      SHARED(bits, _mm512_maskz_loadu_epi64(some, plane + 3 * words)));
-		}
-		s0 = _mm512_add_epi64(s0, _mm512_slli_epi64(s1, 1));
-		s2 = _mm512_add_epi64(s2, _mm512_slli_epi64(s3, 1));
-		s0 = _mm512_add_epi64(s0, _mm512_slli_epi64(s2, 2));
-		sums[i] = (int32_t) _mm512_reduce_add_epi64(s0);
+		/* at the end the last one is counted more than once */
+		for (size_t i = 0; i < FOUR; i++)
+			four[i] = codes + (from + i < count ? from + i : count - 1) * words;
+		for (int i = 0; i < FOUR; i++)
+			for (int k = 0; k < SP_RABITQ_PLANES; k++)
+				counts[i].of[k] = _mm512_setzero_si512();
+		for (size_t w = 0; w < whole; w += WORDS)
+			count_shared(four, w, 0xff, query, words, counts);
+		if (some != 0)
+			count_shared(four, whole, some, query, words, counts);
+		_mm_storeu_si128((__m128i *) out, add_lanes(counts));
+		for (size_t i = 0; i < FOUR && from + i < count; i++)
+			sums[from + i] = out[i];
 	}
 }
 

@@ -14,8 +14,6 @@
 #include <immintrin.h>
 #endif
 
-#define MOST_FIELDS 4
-
 /* With bits a constant of the caller, whose instructions it is made of. */
 static inline __attribute__((always_inline)) void
 sum_plain(int bits, const uint64_t *codes, size_t count, size_t words, const void *query,
@@ -55,50 +53,78 @@ PLAIN(8)
 #define BYTES 64 /* of a vector of the machine */
 #define VNNI  __attribute__((target("avx512f,avx512bw,avx512vnni")))
 
-/* What the fields of the bytes from j add to their sums. */
-#define ADD_FIELDS(values, j)                                                                 \
-	do                                                                                        \
-	{                                                                                         \
-		for (int f = 0; f < 8 / bits; f++)                                                    \
-		{                                                                                     \
-			__m512i shifted_ = _mm512_srli_epi16(values, (unsigned) (f * bits));              \
-                                                                                              \
-			s[f] = _mm512_dpbusd_epi32(s[f], _mm512_and_si512(shifted_, low),                 \
-			                           _mm512_load_si512(query + (size_t) f * stride + (j))); \
-		}                                                                                     \
-	} while (0)
+/* Codes that share the loads of a query, and whose lanes are added up together. */
+#define FOUR 4
+
+/* What the fields of the bytes from j add to the codes' sums; of others than `some` nothing is read. */
+static inline __attribute__((always_inline)) VNNI void
+add_fields(int bits, const uint8_t *const *codes, size_t j, __mmask64 some, const int8_t *query,
+           size_t stride, __m512i *sums)
+{
+	const __m512i low = _mm512_set1_epi8((char) ((1 << bits) - 1));
+	__m512i values[FOUR];
+
+	for (int i = 0; i < FOUR; i++)
+		values[i] = _mm512_maskz_loadu_epi8(some, codes[i] + j);
+	for (int f = 0; f < 8 / bits; f++)
+	{
+		__m512i q = _mm512_load_si512(query + (size_t) f * stride + j);
+
+		for (int i = 0; i < FOUR; i++)
+		{
+			__m512i shifted = _mm512_srli_epi16(values[i], (unsigned) (f * bits));
+
+			sums[i] = _mm512_dpbusd_epi32(sums[i], _mm512_and_si512(shifted, low), q);
+		}
+	}
+}
+
+static inline __attribute__((always_inline)) VNNI __m512i
+add_pairs(__m512i a, __m512i b)
+{
+	return _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+}
+
+/* The lanes of each of four, all at once. */
+static inline __attribute__((always_inline)) VNNI __m128i
+add_lanes(const __m512i *sums)
+{
+	__m512i first = add_pairs(sums[0], sums[1]), second = add_pairs(sums[2], sums[3]);
+	__m512i four = _mm512_add_epi32(_mm512_unpacklo_epi64(first, second),
+	                                _mm512_unpackhi_epi64(first, second));
+	__m256i half =
+		_mm256_add_epi32(_mm512_castsi512_si256(four), _mm512_extracti64x4_epi64(four, 1));
+
+	return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
 
 static inline __attribute__((always_inline)) VNNI void
 sum_vnni(int bits, const uint64_t *codes, size_t count, size_t words, const int8_t *query,
          int32_t *sums)
 {
-	const __m512i low = _mm512_set1_epi8((char) ((1 << bits) - 1));
 	size_t bytes = words * 8, stride = SP_RABITQ_STRIDE(words), whole = bytes / BYTES * BYTES;
 	/* what is behind the end is not read, and counts as zeros */
 	__mmask64 some = ((__mmask64) 1 << bytes % BYTES) - 1;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t from = 0; from < count; from += FOUR)
 	{
-		const uint8_t *code = (const uint8_t *) (codes + i * words);
-		__m512i s[MOST_FIELDS];
+		const uint8_t *four[FOUR];
+		__m512i s[FOUR];
+		int32_t out[FOUR];
 
-		for (int f = 0; f < 8 / bits; f++)
-			s[f] = _mm512_setzero_si512();
+		/* at the end the last one is summed more than once */
+		for (size_t i = 0; i < FOUR; i++)
+		{
+			four[i] = (const uint8_t *) (codes + (from + i < count ? from + i : count - 1) * words);
+			s[i] = _mm512_setzero_si512();
+		}
 		for (size_t j = 0; j < whole; j += BYTES)
-		{
-			__m512i values = _mm512_loadu_si512(code + j);
-
-			ADD_FIELDS(values, j);
-		}
+			add_fields(bits, four, j, ~(__mmask64) 0, query, stride, s);
 		if (some != 0)
-		{
-			__m512i values = _mm512_maskz_loadu_epi8(some, code + whole);
-
-			ADD_FIELDS(values, whole);
-		}
-		for (int f = 1; f < 8 / bits; f++)
-			s[0] = _mm512_add_epi32(s[0], s[f]);
-		sums[i] = _mm512_reduce_add_epi32(s[0]);
+			add_fields(bits, four, whole, some, query, stride, s);
+		_mm_storeu_si128((__m128i *) out, add_lanes(s));
+		for (size_t i = 0; i < FOUR && from + i < count; i++)
+			sums[from + i] = out[i];
 	}
 }
 
