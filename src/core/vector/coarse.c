@@ -9,6 +9,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/sp_simd.h"
 #include "core/vector/distance.h"
 #include "core/vector/half.h"
 #include "core/vector/rabitq_fields.h"
@@ -112,60 +113,110 @@ sp_coarse_fill(SpCoarse *c, char *memory, const uint16_t *halves, size_t count, 
 typedef struct Query
 {
 	double square, product; /* of what is rounded; with the mean */
-	float step;
-	int32_t sum;    /* of values */
-	int8_t *values; /* [dims], aligned */
+	float most, step;       /* of its sizes; between values */
+	int32_t sum;            /* of values */
+	float *parts;           /* [dims] */
+	int8_t *values;         /* [dims], aligned */
 } Query;
 
-/* Distances are of the query less the mean, products of the query as it is. */
-static inline float
-part_of(const SpCoarse *c, SpVectorMetric metric, const float *query, size_t i)
+/* Sums in lanes, because one sum after the other would wait for each addition. */
+#define LANES 16
+
+typedef struct Lanes
 {
-	return metric == SP_METRIC_L2_SQUARED ? query[i] - c->mean[i] : query[i];
+	double square[LANES], product[LANES];
+	float most[LANES];
+} Lanes;
+
+/* Distances are of the query less the mean, products of the query as it is. */
+SP_CLONES static void
+take_parts(const float *restrict query, const float *restrict mean, float less, size_t dims,
+           float *restrict parts, Lanes *restrict lanes)
+{
+	for (size_t at = 0; at < dims; at += LANES)
+		for (size_t i = 0; i < LANES; i++)
+		{
+			float q = query[at + i], m = mean[at + i], x = q - less * m, size = fabsf(x);
+
+			parts[at + i] = x;
+			lanes->square[i] += (double) x * x;
+			lanes->product[i] += (double) q * m;
+			lanes->most[i] = size > lanes->most[i] ? size : lanes->most[i];
+		}
+}
+
+SP_CLONES static int32_t
+round_parts(const float *restrict parts, size_t dims, float by, int8_t *restrict values)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < dims; i++)
+	{
+		/* what is cut off is above zero, so that it is always rounded down */
+		int32_t value = (int32_t) (parts[i] * by + (STEPS + 0.5f)) - STEPS;
+
+		values[i] = (int8_t) value;
+		sum += value;
+	}
+	return sum;
 }
 
 static void
 round_query(const SpCoarse *c, SpVectorMetric metric, const float *query, Query *q)
 {
-	float most = 0, by;
+	Lanes lanes;
 
-	*q = (Query){.values = q->values};
-	for (size_t i = 0; i < c->dims; i++)
+	memset(&lanes, 0, sizeof(lanes));
+	take_parts(query, c->mean, metric == SP_METRIC_L2_SQUARED ? 1 : 0, c->dims, q->parts, &lanes);
+	q->square = q->product = 0;
+	q->most = 0;
+	for (size_t i = 0; i < LANES; i++)
 	{
-		float x = part_of(c, metric, query, i);
-
-		most = fmaxf(most, fabsf(x));
-		q->square += (double) x * x;
-		q->product += (double) query[i] * c->mean[i];
+		q->square += lanes.square[i];
+		q->product += lanes.product[i];
+		q->most = fmaxf(q->most, lanes.most[i]);
 	}
-	q->step = most / STEPS;
+	q->step = q->most / STEPS;
+	q->sum = 0;
 	/* what floats do not hold is no number at the end */
-	by = q->step > LEAST && isfinite(q->step) ? 1 / q->step : 0;
-	if (by == 0)
-		q->step = isfinite(most) ? 0 : NAN;
-	for (size_t i = 0; i < c->dims; i++)
+	if (q->step > LEAST && isfinite(q->square))
+		q->sum = round_parts(q->parts, c->dims, 1 / q->step, q->values);
+	else
 	{
-		q->values[i] = by > 0 ? (int8_t) lrintf(part_of(c, metric, query, i) * by) : 0;
-		q->sum += q->values[i];
+		memset(q->values, 0, c->dims);
+		q->step = isfinite(q->square) ? 0 : NAN;
 	}
 }
 
-static float
-measured(const SpCoarse *c, SpVectorMetric metric, const Query *q, size_t i, int32_t sum)
+/* scale times the measure. */
+SP_CLONES static void
+finish(const int32_t *restrict sums, const float *restrict steps, const float *restrict squares,
+       size_t n, const Query *q, SpVectorMetric metric, float scale, float *restrict out)
 {
-	double product = (double) (sum - MIDDLE * q->sum) * c->steps[i] * q->step, d;
+	float by_step = metric == SP_METRIC_L2_SQUARED ? -2 * q->step : -q->step;
+	float add = (float) (metric == SP_METRIC_L2_SQUARED ? q->square : -q->product);
+	float by_square = metric == SP_METRIC_L2_SQUARED ? 1 : 0;
+	/* distances are no less */
+	float least = metric == SP_METRIC_L2_SQUARED ? 0 : -INFINITY;
+	int32_t middle = MIDDLE * q->sum;
 
-	d = metric == SP_METRIC_L2_SQUARED ? fmax(q->square + c->squares[i] - 2 * product, 0)
-	                                   : -(q->product + product);
-	/* beyond floats is as far away as anything */
-	return isnan(d) ? INFINITY : (float) d;
+	for (size_t i = 0; i < n; i++)
+	{
+		float d = add + by_square * squares[i] + (float) (sums[i] - middle) * steps[i] * by_step;
+
+		d = (d < least ? least : d) * scale;
+		/* beyond floats is as far away as anything */
+		out[i] = d == d ? d : INFINITY;
+	}
 }
 
 void
-sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, float *out)
+sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, double scale,
+                  float *out)
 {
 	_Alignas(SP_ALIGN) int8_t values[SP_ROTATION_PADDED(SP_VECTOR_MAX_DIMS)];
-	Query q = {.values = values};
+	float parts[SP_ROTATION_PADDED(SP_VECTOR_MAX_DIMS)];
+	Query q = {.parts = parts, .values = values};
 	SpRabitqSum add = sp_rabitq_field_sum(8, SP_RABITQ_FORMS);
 	int32_t sums[ROWS];
 
@@ -175,7 +226,6 @@ sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, 
 		size_t n = c->count - from < ROWS ? c->count - from : ROWS;
 
 		add((const uint64_t *) (c->codes + from * c->dims), n, c->dims / 8, values, sums);
-		for (size_t i = 0; i < n; i++)
-			out[from + i] = measured(c, metric, &q, from + i, sums[i]);
+		finish(sums, c->steps + from, c->squares + from, n, &q, metric, (float) scale, out + from);
 	}
 }

@@ -33,7 +33,11 @@ size_t sp_coarse_size(size_t count, size_t dims);
  */
 void sp_coarse_fill(SpCoarse *c, char *memory, const uint16_t *halves, size_t count, size_t dims);
 
-/* out[count]: squared distances, or negative products; INFINITY for what floats do not hold. */
-void sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, float *out);
+/*
+ * out[count]: scale times squared distances, or negative products; INFINITY for what
+ * floats do not hold.
+ */
+void sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, double scale,
+                       float *out);
 
 #endif /* SP_VECTOR_COARSE_H */

@@ -217,11 +217,7 @@ void
 sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric, const float *in_unit,
                           float *out)
 {
-	double square = ann->meta.unit * ann->meta.unit;
-
-	sp_coarse_measure(&ann->coarse, metric, in_unit, out);
-	for (uint32 i = 0; i < ann->meta.lists; i++)
-		out[i] = (float) (out[i] * square);
+	sp_coarse_measure(&ann->coarse, metric, in_unit, ann->meta.unit * ann->meta.unit, out);
 }
 
 /* --- writing ----------------------------------------------------------------------- */
