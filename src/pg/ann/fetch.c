@@ -158,26 +158,25 @@ copy_distance(const SpAnnScan *so, const uint16 *half)
 	return 0;
 }
 
-static char *
-side_of(const SpAnnScan *so, const SpQueueItem *candidate)
+static const SpAnnCandidate *
+record_of(const SpAnnScan *so, const SpQueueItem *candidate)
 {
-	return so->candidates.records + candidate->place * so->candidates.size;
+	return (SpAnnCandidate *) (so->candidates.records + candidate->place * so->candidates.size);
 }
 
 /* A row that vacuum took away since its code was read has no copy any more. */
 static bool
-from_copy(Relation index, SpAnnScan *so, char *side, double *distance)
+from_copy(Relation index, SpAnnScan *so, const SpAnnCandidate *row, double *distance)
 {
-	Buffer buffer = sp_ann_read_page(index, sp_ann_get_copy(&so->ann, side));
+	Buffer buffer = sp_ann_read_page(index, row->block);
 	Page page = BufferGetPage(buffer);
 	bool found;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	found = sp_ann_page_is(page, SP_ANN_PAGE_VECTORS) &&
-	        ((SpAnnSide *) side)->slot < sp_ann_vectors_per_page(so->ann.meta.dims);
+	        row->slot < sp_ann_vectors_per_page(so->ann.meta.dims);
 	if (found)
-		*distance = copy_distance(
-			so, sp_ann_vector_at(page, so->ann.meta.dims, ((SpAnnSide *) side)->slot));
+		*distance = copy_distance(so, sp_ann_vector_at(page, so->ann.meta.dims, row->slot));
 	UnlockReleaseBuffer(buffer);
 	return found;
 }
@@ -207,16 +206,24 @@ fetch_distance(IndexScanDesc scan, SpAnnScan *so, const SpQueueItem *candidate, 
 	if (so->filtered && !passes(so))
 		return false;
 	sp_ann_counters.fetches++;
-	return copied ? from_copy(scan->indexRelation, so, side_of(so, candidate), distance)
+	return copied ? from_copy(scan->indexRelation, so, record_of(so, candidate), distance)
 	              : from_row(scan, so, distance);
+}
+
+void
+sp_ann_before_return(IndexScanDesc scan, const SpAnnScan *so)
+{
+	if (so->fetch.by_place)
+		sp_ann_pin_before_fetch(scan->heapRelation, scan->xs_heapfetch,
+		                        ItemPointerGetBlockNumber(&scan->xs_heaptid));
 }
 
 /* --- candidates ------------------------------------------------------------------------ */
 
 uint64
-sp_ann_row_number(const char *side)
+sp_ann_row_number(const char *candidate)
 {
-	ItemPointer tid = &((SpAnnSide *) side)->tid;
+	const ItemPointerData *tid = &((const SpAnnCandidate *) candidate)->tid;
 
 	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
 	       ItemPointerGetOffsetNumberNoCheck(tid);
@@ -241,11 +248,10 @@ key_of(const SpAnnScan *so, double distance)
 static void
 expect_copy(IndexScanDesc scan, const SpAnnScan *so, const SpQueueItem *candidate)
 {
-	const SpAnnSide *side = (SpAnnSide *) side_of(so, candidate);
+	const SpAnnCandidate *row = record_of(so, candidate);
 	int bytes = (int) (so->ann.meta.dims * sizeof(uint16));
 
-	sp_ann_expect_page(scan->indexRelation, sp_ann_get_copy(&so->ann, (const char *) side),
-	                   side->slot * bytes, bytes);
+	sp_ann_expect_page(scan->indexRelation, row->block, row->slot * bytes, bytes);
 }
 
 /* What is likely to be the next one, and what to be behind that, whose page says where the row is. */

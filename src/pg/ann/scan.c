@@ -44,6 +44,9 @@ SpAnnCounters sp_ann_counters;
 #define LEAST_FOUND 10
 #define MOST_FOUND  1000
 
+/* Bytes that memory gives at a time. */
+#define LINE 64
+
 /* Rows of a page, whatever it says. */
 #define MOST_ROWS (BLCKSZ / sizeof(SpAnnSide))
 
@@ -151,7 +154,7 @@ add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
 	sp_ann_centroid_distances(ann, metric, so->in_unit, keys);
 	for (uint32 i = 0; i < n; i++)
 	{
-		so->first = fmin(so->first, keys[i]);
+		so->first = Min(so->first, keys[i]);
 		numbers[i] = i;
 	}
 	sp_candidates_init(&so->lists, env, sizeof(uint32));
@@ -188,7 +191,8 @@ begin_search(IndexScanDesc scan, SpAnnScan *so)
 	so->exact.env = so->late.env = env;
 	so->ready = palloc(sizeof(SpQueueItem) * MOST_FOUND);
 	so->floor = -INFINITY;
-	sp_candidates_init(&so->candidates, env, so->ann.side_size);
+	sp_candidates_init(&so->candidates, env,
+	                   so->ann.block_at == 0 ? SP_ANN_UNCOPIED : sizeof(SpAnnCandidate));
 	sp_pg_check(sp_rabitq_query_new(env, metric, so->ann.meta.bits, so->ann.padded, &so->codes),
 	            "index scan", NULL);
 	sp_rotation_run(sp_ann_rotation(so->ann.meta.dims, so->ann.meta.seed), so->vector, so->rotated);
@@ -227,11 +231,21 @@ begin_scan(IndexScanDesc scan)
 /* --- a list --------------------------------------------------------------------------- */
 
 static void
-add_candidates(SpAnnScan *so, const float *least, const char *sides, uint32 n)
+add_candidates(SpAnnScan *so, const float *least, const void *rows, uint32 n)
 {
-	sp_pg_check(sp_candidates_add(&so->candidates, least, sides, n, sp_ann_row_number),
-	            "index scan", NULL);
+	sp_pg_check(sp_candidates_add(&so->candidates, least, rows, n, sp_ann_row_number), "index scan",
+	            NULL);
 	so->matched += n;
+}
+
+static inline char *
+keep_row(const SpAnnScan *so, const char *side, char *rows)
+{
+	StaticAssertStmt(offsetof(SpAnnSide, factors) == SP_ANN_UNCOPIED, "beginnings are the same");
+	memcpy(rows, side, SP_ANN_UNCOPIED);
+	if (so->ann.block_at != 0)
+		memcpy(rows + SP_ANN_UNCOPIED, side + so->ann.block_at, sizeof(BlockNumber));
+	return rows + so->candidates.size;
 }
 
 /* Estimates for rows that a label leaves, one by one: they are few. */
@@ -241,6 +255,7 @@ estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 	for (uint32 i = 0; i < n; i++)
 	{
 		char *side = sp_ann_page_side(page, layout, i);
+		SpAnnCandidate row;
 		float estimate, margin;
 
 		if (!sp_ann_label_fits(&so->labels, sp_ann_get_label(&so->ann, side)))
@@ -248,25 +263,32 @@ estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		sp_rabitq_estimate(so->codes, sp_ann_page_codes(page) + (Size) i * so->ann.words,
 		                   &((SpAnnSide *) side)->factors, 1, &estimate, &margin);
 		estimate -= so->caution * margin;
-		add_candidates(so, &estimate, side, 1);
+		(void) keep_row(so, side, (char *) &row);
+		add_candidates(so, &estimate, &row, 1);
 	}
 }
 
-/* Sides lie in the page the other way round, and are taken as they lie. */
 static void
 estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 {
 	SpRabitqFactors factors[MOST_ROWS];
-	float estimates[MOST_ROWS], margins[MOST_ROWS], least[MOST_ROWS];
+	SpAnnCandidate rows[MOST_ROWS];
+	float estimates[MOST_ROWS], margins[MOST_ROWS];
+	char *row = (char *) rows;
+	uint32 i = 0;
 
 	Assert(n > 0 && n <= MOST_ROWS);
-	factors[0] = ((SpAnnSide *) sp_ann_page_side(page, layout, 0))->factors;
-	for (uint32 i = 1; i < n; i++)
-		factors[i] = ((SpAnnSide *) sp_ann_page_side(page, layout, i))->factors;
+	do
+	{
+		const char *side = sp_ann_page_side(page, layout, i);
+
+		factors[i] = ((const SpAnnSide *) side)->factors;
+		row = keep_row(so, side, row);
+	} while (++i < n);
 	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
-	for (uint32 i = 0; i < n; i++)
-		least[n - 1 - i] = estimates[i] - so->caution * margins[i];
-	add_candidates(so, least, sp_ann_page_side(page, layout, n - 1), n);
+	for (i = 0; i < n; i++)
+		estimates[i] -= so->caution * margins[i];
+	add_candidates(so, estimates, rows, n);
 }
 
 static void
@@ -285,14 +307,17 @@ read_codes(SpAnnScan *so, Page page, uint32 list)
 	sp_ann_counters.codes += n;
 }
 
-/* The list that is likely to be next: its first page should be on the way. */
+/* The list that is likely to be next: its first page and its centroid should be on the way. */
 static void
 expect_next_list(SpAnnScan *so, Relation index, const SpAnnIndex *ann)
 {
 	const SpQueue *queue = &so->lists.queue;
 
-	if (queue->count > 0)
-		sp_ann_expect(index, ann->heads[queue->items[0].id]);
+	if (queue->count == 0)
+		return;
+	sp_ann_expect(index, ann->heads[queue->items[0].id]);
+	for (uint32 i = 0; i < ann->padded; i += LINE / sizeof(uint16))
+		__builtin_prefetch(ann->centroids + (Size) queue->items[0].id * ann->padded + i);
 }
 
 static void
@@ -405,7 +430,7 @@ find_row(IndexScanDesc scan, SpAnnScan *so, SpQueueItem *row)
 
 		if (!rows && !look)
 			return false;
-		if (look && (!rows || list <= fmin(candidate, exact)))
+		if (look && (!rows || list <= Min(candidate, exact)))
 			look_into_list(scan, so);
 		else if (candidate <= exact && !sp_candidates_is_empty(&so->candidates))
 			sp_ann_take_candidate(scan, so);
@@ -472,6 +497,7 @@ next_by_distance(IndexScanDesc scan, SpAnnScan *so)
 	row = &so->ready[so->at++];
 	memcpy(&distance, &row->place, sizeof(distance));
 	ItemPointerSet(&scan->xs_heaptid, (BlockNumber) (row->id >> 16), (OffsetNumber) row->id);
+	sp_ann_before_return(scan, so);
 	scan->xs_recheck = so->labels.recheck;
 	scan->xs_recheckorderby = false;
 	scan->xs_orderbyvals[0] = Float8GetDatum(distance);

@@ -43,6 +43,17 @@ typedef struct SpAnnFetch
 	MemoryContext temporary;
 } SpAnnFetch;
 
+/* What a search keeps of a row whose code it read: of its side, what finds the row. */
+typedef struct SpAnnCandidate
+{
+	ItemPointerData tid;
+	uint16 slot; /* of the copy */
+	BlockNumber block;
+} SpAnnCandidate;
+
+/* The first so many bytes, where there are no copies. */
+#define SP_ANN_UNCOPIED offsetof(SpAnnCandidate, block)
+
 typedef struct SpAnnScan
 {
 	SpAnnIndex ann; /* heads and centroids: see sp_ann_open */
@@ -66,7 +77,7 @@ typedef struct SpAnnScan
 
 	/* best first */
 	SpCandidates lists;      /* key: distance of the centroid; records: their numbers */
-	SpCandidates candidates; /* key: the least that the distance may be; records: sides */
+	SpCandidates candidates; /* key: the least that the distance may be; records: SpAnnCandidate */
 	SpQueue exact;           /* key: the distance; place: what the operator says, its bits */
 	SpQueueItem last;        /* row that was taken from them */
 	SpQueueItem *ready;      /* rows that are returned next, in order */
@@ -120,8 +131,10 @@ sp_ann_label_fits(const SpAnnLabels *labels, int32 label)
 /* fetch.c: the candidate that is next to the rows with a distance, if it is to be seen and passes the filter. */
 extern void sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so);
 extern void sp_ann_fetch_end(SpAnnFetch *fetch);
-/* Which row of the table a side is about, in the table's order. */
-extern uint64 sp_ann_row_number(const char *side);
+/* The executor fetches the row that is returned again: it need not look for the page. */
+extern void sp_ann_before_return(IndexScanDesc scan, const SpAnnScan *so);
+/* Which row of the table a candidate is, in the table's order. */
+extern uint64 sp_ann_row_number(const char *candidate);
 
 /* bylist.c: the next row without a distance, which is NaN or NULL; false when there is none. */
 extern bool sp_ann_next_by_list(IndexScanDesc scan, SpAnnScan *so);
