@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "core/sp_simd.h"
 #include "core/vector/distance_kernels.h"
 #include "core/vector/sums.h"
 
@@ -106,4 +107,11 @@ sp_vector_normalize(const float *a, float *out, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = norm > 0 ? (float) (a[i] / norm) : 0.0f;
+}
+
+SP_CLONES void
+sp_vector_scale(float *a, float by, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		a[i] *= by;
 }

@@ -40,4 +40,7 @@ void sp_vector_cosine_many(const float *query, const float *vectors, size_t stri
 /* out[n] = a[n] / |a|, and zeros when that is 0; out may be a. */
 void sp_vector_normalize(const float *a, float *out, size_t n);
 
+/* a[n] times a number. */
+void sp_vector_scale(float *a, float by, size_t n);
+
 #endif /* SP_VECTOR_DISTANCE_H */

@@ -14,6 +14,7 @@
 
 #include "utils/memutils.h"
 
+#include "core/vector/distance.h"
 #include "core/vector/half.h"
 #include "pg/ann/ann.h"
 #include "pg/seam.h"
@@ -189,20 +190,15 @@ halves(const SpAnnIndex *ann, uint32 list)
 void
 sp_ann_centroid(const SpAnnIndex *ann, uint32 list, float *out)
 {
-	float unit = (float) ann->meta.unit;
-
 	sp_half_to_floats(halves(ann, list), out, ann->padded);
-	for (uint32 i = 0; i < ann->padded; i++)
-		out[i] *= unit;
+	sp_vector_scale(out, (float) ann->meta.unit, ann->padded);
 }
 
 void
 sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *out)
 {
-	float by = (float) (1 / ann->meta.unit);
-
-	for (uint32 i = 0; i < ann->padded; i++)
-		out[i] = rotated[i] * by;
+	memcpy(out, rotated, ann->padded * sizeof(float));
+	sp_vector_scale(out, (float) (1 / ann->meta.unit), ann->padded);
 }
 
 double

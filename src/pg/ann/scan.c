@@ -238,14 +238,16 @@ add_candidates(SpAnnScan *so, const float *least, const void *rows, uint32 n)
 	so->matched += n;
 }
 
+/* What is kept of a row whose side this is; where the next one is kept. */
 static inline char *
-keep_row(const SpAnnScan *so, const char *side, char *rows)
+keep_row(const char *side, uint16 block_at, char *row)
 {
 	StaticAssertStmt(offsetof(SpAnnSide, factors) == SP_ANN_UNCOPIED, "beginnings are the same");
-	memcpy(rows, side, SP_ANN_UNCOPIED);
-	if (so->ann.block_at != 0)
-		memcpy(rows + SP_ANN_UNCOPIED, side + so->ann.block_at, sizeof(BlockNumber));
-	return rows + so->candidates.size;
+	memcpy(row, side, SP_ANN_UNCOPIED);
+	if (block_at == 0)
+		return row + SP_ANN_UNCOPIED;
+	memcpy(row + SP_ANN_UNCOPIED, side + block_at, sizeof(BlockNumber));
+	return row + sizeof(SpAnnCandidate);
 }
 
 /* Estimates for rows that a label leaves, one by one: they are few. */
@@ -263,7 +265,7 @@ estimate_labelled(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		sp_rabitq_estimate(so->codes, sp_ann_page_codes(page) + (Size) i * so->ann.words,
 		                   &((SpAnnSide *) side)->factors, 1, &estimate, &margin);
 		estimate -= so->caution * margin;
-		(void) keep_row(so, side, (char *) &row);
+		(void) keep_row(side, so->ann.block_at, (char *) &row);
 		add_candidates(so, &estimate, &row, 1);
 	}
 }
@@ -275,6 +277,7 @@ estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 	SpAnnCandidate rows[MOST_ROWS];
 	float estimates[MOST_ROWS], margins[MOST_ROWS];
 	char *row = (char *) rows;
+	uint16 block_at = so->ann.block_at;
 	uint32 i = 0;
 
 	Assert(n > 0 && n <= MOST_ROWS);
@@ -283,7 +286,7 @@ estimate_all(SpAnnScan *so, Page page, SpAnnLayout layout, uint32 n)
 		const char *side = sp_ann_page_side(page, layout, i);
 
 		factors[i] = ((const SpAnnSide *) side)->factors;
-		row = keep_row(so, side, row);
+		row = keep_row(side, block_at, row);
 	} while (++i < n);
 	sp_rabitq_estimate(so->codes, sp_ann_page_codes(page), factors, n, estimates, margins);
 	for (i = 0; i < n; i++)
