@@ -26,37 +26,63 @@ record_of(uint64_t id)
 	return r;
 }
 
-static uint64_t
-id_of(const char *record)
-{
-	uint64_t id;
-
-	memcpy(&id, record, sizeof(id));
-	return id;
-}
-
 /* --- the twin: an array, sorted when asked --------------------------------------------- */
 
 typedef struct Twin
 {
-	SpQueueItem *items; /* [count], place unused; from taken on they are there */
+	float *keys;   /* [count], sorted from taken on: those that are there */
+	float *key_of; /* [count], as they were added */
+	bool *gone;    /* [count] */
 	size_t count, taken;
 } Twin;
 
-static int
-compare_items(const void *a, const void *b)
+static Twin
+new_twin(size_t most)
 {
-	const SpQueueItem *x = a, *y = b;
+	return (Twin){malloc((most + 1) * sizeof(float)), malloc((most + 1) * sizeof(float)),
+	              calloc(most + 1, sizeof(bool)), 0, 0};
+}
 
-	if (x->key != y->key)
-		return x->key < y->key ? -1 : 1;
-	return (x->id > y->id) - (x->id < y->id);
+static void
+free_twin(Twin *t)
+{
+	free(t->keys);
+	free(t->key_of);
+	free(t->gone);
+}
+
+/* Ids are no order of theirs, but a bijection. */
+static uint64_t
+id_of_number(size_t number)
+{
+	return number * 0x9E3779B97F4A7C15u;
+}
+
+static size_t
+number_of_id(uint64_t id)
+{
+	return id * 0xF1DE83E19937733Du;
+}
+
+static void
+add_to_twin(Twin *t, float key)
+{
+	t->keys[t->count] = t->key_of[t->count] = isnan(key) ? -INFINITY : key;
+	t->count++;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	float x = *(const float *) a, y = *(const float *) b;
+
+	return (x > y) - (x < y);
 }
 
 static void
 sort_twin(Twin *t)
 {
-	qsort(t->items + t->taken, t->count - t->taken, sizeof(*t->items), compare_items);
+	qsort(t->keys + t->taken, t->count - t->taken, sizeof(*t->keys), compare_keys);
 }
 
 /* --- keys ------------------------------------------------------------------------------ */
@@ -165,32 +191,43 @@ add(SpCandidates *c, Twin *t, KeyFn key, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 	{
-		/* a bijection, so that ids are no order of theirs */
-		uint64_t id = (t->count + i) * 0x9E3779B97F4A7C15u;
-
 		keys[i] = key(i, n);
-		records[i] = record_of(id);
-		t->items[t->count + i] = (SpQueueItem){isnan(keys[i]) ? -INFINITY : keys[i], id, 0};
+		records[i] = record_of(id_of_number(t->count));
+		add_to_twin(t, keys[i]);
 	}
-	CHECK(sp_candidates_add(c, keys, (char *) records, n, id_of) == SP_OK);
-	t->count += n;
+	CHECK(sp_candidates_add(c, keys, records, n) == SP_OK);
 	free(keys);
 	free(records);
+}
+
+/* What came is as near as anything, was added with this key, and has not come before. */
+static void
+check_taken(Twin *t, double key, const void *taken)
+{
+	Record record, whole;
+	uint64_t id;
+	size_t number;
+
+	memcpy(&record, taken, sizeof(record));
+	memcpy(&id, record.id, sizeof(id));
+	whole = record_of(id);
+	number = number_of_id(id);
+	CHECK(memcmp(&record, &whole, sizeof(record)) == 0);
+	CHECK(key == t->keys[t->taken++]);
+	CHECK(number < t->count && key == t->key_of[number] && !t->gone[number]);
+	t->gone[number] = true;
 }
 
 static void
 take(SpCandidates *c, Twin *t)
 {
-	SpQueueItem expected = t->items[t->taken++], item;
-	Record record, whole = record_of(expected.id);
+	const void *record;
+	double key;
 
 	CHECK(!sp_candidates_is_empty(c));
-	CHECK(sp_candidates_first(c) <= expected.key);
-	CHECK(sp_candidates_take(c, id_of, &item) == SP_OK);
-	CHECK(item.key == expected.key && item.id == expected.id);
-	CHECK(item.place < c->count);
-	memcpy(&record, c->records + item.place * c->size, sizeof(record));
-	CHECK(memcmp(&record, &whole, sizeof(record)) == 0);
+	CHECK(sp_candidates_first(c) <= t->keys[t->taken]);
+	CHECK(sp_candidates_take(c, &key, &record) == SP_OK);
+	check_taken(t, key, record);
 }
 
 static void
@@ -205,7 +242,7 @@ static void
 check_sorts(KeyFn key, size_t n)
 {
 	SpCandidates c;
-	Twin t = {malloc((n + 1) * sizeof(SpQueueItem)), 0, 0};
+	Twin t = new_twin(n);
 
 	sp_candidates_init(&c, &check_env, sizeof(Record));
 	check_empty(&c);
@@ -216,7 +253,7 @@ check_sorts(KeyFn key, size_t n)
 		take(&c, &t);
 	check_empty(&c);
 	sp_candidates_free(&c);
-	free(t.items);
+	free_twin(&t);
 }
 
 /* Batches of any size, of keys of any kind; then some are taken, now and then all. */
@@ -227,7 +264,7 @@ check_turns(uint32_t turns, uint32_t most)
 	                             key_pipe,   key_valley,   key_saw,     key_wild,   key_far,
 	                             key_nan,    key_infinite, key_nowhere, key_random, key_random};
 	SpCandidates c;
-	Twin t = {malloc((size_t) turns * most * sizeof(SpQueueItem)), 0, 0};
+	Twin t = new_twin((size_t) turns * most);
 
 	sp_candidates_init(&c, &check_env, sizeof(Record));
 	for (uint32_t turn = 0; turn < turns; turn++)
@@ -246,7 +283,7 @@ check_turns(uint32_t turns, uint32_t most)
 		take(&c, &t);
 	check_empty(&c);
 	sp_candidates_free(&c);
-	free(t.items);
+	free_twin(&t);
 }
 
 /*
@@ -261,35 +298,44 @@ check_few_wait(KeyFn key, const char *name)
 		N = 300000
 	};
 	SpCandidates c;
-	Twin t = {malloc(N * sizeof(SpQueueItem)), 0, 0};
-	SpQueueItem item;
+	Twin t = new_twin(N);
+	const void *record;
 	clock_t begin;
-	double seconds;
+	double seconds, key_taken;
 
 	sp_candidates_init(&c, &check_env, sizeof(Record));
 	add(&c, &t, key, N);
-	CHECK(c.queued == 0);
+	CHECK(c.let_in == 0);
 	begin = clock();
 	for (size_t i = 0; i < 100; i++)
-		CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK);
+		CHECK(sp_candidates_take(&c, &key_taken, &record) == SP_OK);
 	/* what is let in is some of a thousandth part, with those of the same key */
-	CHECK(c.queued >= 100 && c.queued < N / 100);
+	CHECK(c.let_in >= 100 && c.let_in < N / 100);
 	seconds = (double) (clock() - begin) / CLOCKS_PER_SEC;
 	printf("# a hundred of %d, %s: %.3f s\n", N, name, seconds);
 	/* a hundred times what it took; the square of N takes minutes */
 	CHECK(seconds < 1);
 	sp_candidates_free(&c);
-	free(t.items);
+	free_twin(&t);
 }
 
-/* A row that comes later and is nearer is taken before those that were queued. */
+static double
+take_key(SpCandidates *c)
+{
+	const void *record;
+	double key = NAN;
+
+	CHECK(sp_candidates_take(c, &key, &record) == SP_OK);
+	return key;
+}
+
+/* A row that comes later and is nearer is taken before those that were let in. */
 static void
 check_later_is_nearer(void)
 {
 	float keys[100], late[3] = {-1, 0.5f, 1000};
 	Record records[100];
 	SpCandidates c;
-	SpQueueItem item;
 
 	for (size_t i = 0; i < 100; i++)
 	{
@@ -297,28 +343,70 @@ check_later_is_nearer(void)
 		records[i] = record_of(i);
 	}
 	sp_candidates_init(&c, &check_env, sizeof(Record));
-	CHECK(sp_candidates_add(&c, keys, (char *) records, 100, id_of) == SP_OK);
+	CHECK(sp_candidates_add(&c, keys, records, 100) == SP_OK);
 	/* nothing is known of those that wait but that the bound is below them */
 	CHECK(sp_candidates_first(&c) <= 0);
-	CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK && item.key == 0);
+	CHECK(take_key(&c) == 0);
 	CHECK(sp_candidates_first(&c) == 1);
-	CHECK(sp_candidates_add(&c, late, (char *) records, 3, id_of) == SP_OK);
+	CHECK(sp_candidates_add(&c, late, records, 3) == SP_OK);
 	CHECK(sp_candidates_first(&c) == -1);
-	CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK && item.key == -1);
-	CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK && item.key == 0.5);
+	CHECK(take_key(&c) == -1);
+	CHECK(take_key(&c) == 0.5);
 	for (int i = 1; i < 100; i++)
-		CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK && item.key == i);
-	CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK && item.key == 1000);
+		CHECK(take_key(&c) == i);
+	CHECK(take_key(&c) == 1000);
 	check_empty(&c);
 	/* all that were there have been let in: what comes now is too */
-	CHECK(sp_candidates_add(&c, keys, (char *) records, 2, id_of) == SP_OK);
+	CHECK(sp_candidates_add(&c, keys, records, 2) == SP_OK);
 	CHECK(sp_candidates_first(&c) == 0);
 	sp_candidates_free(&c);
 	check_empty(&c);
 	/* freed, it is an empty one */
-	CHECK(sp_candidates_add(&c, keys, (char *) records, 2, id_of) == SP_OK);
-	CHECK(sp_candidates_take(&c, id_of, &item) == SP_OK && item.key == 0);
+	CHECK(sp_candidates_add(&c, keys, records, 2) == SP_OK);
+	CHECK(take_key(&c) == 0);
 	sp_candidates_free(&c);
+}
+
+/* What is expected comes: always the first one, mostly the second. */
+static void
+check_expected(void)
+{
+	enum
+	{
+		N = 400
+	};
+	SpCandidates c;
+	Twin t = new_twin(2 * N);
+	const void *next[2], *second = NULL, *record;
+	size_t first = 0, seconds = 0;
+	double key;
+
+	sp_candidates_init(&c, &check_env, sizeof(Record));
+	CHECK(sp_candidates_expect(&c, next, 2) == 0);
+	add(&c, &t, key_random, N);
+	CHECK(sp_candidates_expect(&c, next, 2) == 0);
+	for (size_t i = 0; i < N; i++)
+	{
+		size_t n = sp_candidates_expect(&c, next, 2);
+
+		/* some come by the queue */
+		if (i % 8 == 7)
+		{
+			add(&c, &t, key_random, 8);
+			n = 0;
+		}
+		sort_twin(&t);
+		CHECK(sp_candidates_take(&c, &key, &record) == SP_OK);
+		check_taken(&t, key, record);
+		CHECK(n == 0 || record == next[0]);
+		first += n > 0;
+		seconds += record == second;
+		second = n > 1 ? next[1] : NULL;
+	}
+	CHECK(first > N * 3 / 4);
+	CHECK(seconds > N / 2);
+	sp_candidates_free(&c);
+	free_twin(&t);
 }
 
 /* Each allocation fails once; what could not be done is done when there is memory again. */
@@ -333,55 +421,56 @@ check_no_memory(void)
 	float keys[BATCH];
 	Record records[BATCH];
 	SpCandidates c;
-	Twin t = {malloc((size_t) BATCH * BATCHES * sizeof(SpQueueItem)), 0, 0};
+	Twin t = new_twin((size_t) BATCH * BATCHES);
 	int failed = 0;
 
 	sp_candidates_init(&c, &check_env, sizeof(Record));
 	for (size_t batch = 0; batch < BATCHES; batch++)
 	{
 		SpStatus st = SP_ERR_NO_MEMORY;
-		SpQueueItem item;
+		size_t before = t.count;
 
 		for (size_t i = 0; i < BATCH; i++)
 		{
 			keys[i] = check_noise();
-			records[i] = record_of(t.count + i);
-			t.items[t.count + i] = (SpQueueItem){keys[i], t.count + i, 0};
+			records[i] = record_of(id_of_number(t.count));
+			add_to_twin(&t, keys[i]);
 		}
 		for (long allowed = 0; st == SP_ERR_NO_MEMORY && allowed < 10; allowed++)
 		{
 			check_allocs_left = allowed;
-			st = sp_candidates_add(&c, keys, (char *) records, BATCH, id_of);
+			st = sp_candidates_add(&c, keys, records, BATCH);
 			failed += st == SP_ERR_NO_MEMORY;
-			CHECK(c.count == t.count + (st == SP_OK ? BATCH : 0));
+			CHECK(c.count == before + (st == SP_OK ? BATCH : 0));
 		}
 		CHECK(st == SP_OK);
-		t.count += BATCH;
 		sort_twin(&t);
 		for (size_t i = 0; i < 300; i++)
 		{
-			SpQueueItem expected = t.items[t.taken++];
+			const void *record;
+			double key;
 
 			check_allocs_left = 0;
-			st = sp_candidates_take(&c, id_of, &item);
+			st = sp_candidates_take(&c, &key, &record);
 			failed += st == SP_ERR_NO_MEMORY;
 			check_allocs_left = -1;
 			if (st == SP_ERR_NO_MEMORY)
-				st = sp_candidates_take(&c, id_of, &item);
-			CHECK(st == SP_OK && item.key == expected.key && item.id == expected.id);
+				st = sp_candidates_take(&c, &key, &record);
+			CHECK(st == SP_OK);
+			check_taken(&t, key, record);
 		}
 	}
 	check_allocs_left = -1;
-	/* keys and records grow twice, the queue at least once */
-	CHECK(failed >= 5);
+	/* keys and records grow twice, the queue and what is in order at least once */
+	CHECK(failed >= 6);
 	while (t.taken < t.count)
 		take(&c, &t);
 	check_empty(&c);
 	sp_candidates_free(&c);
-	free(t.items);
+	free_twin(&t);
 }
 
-/* More than a size can say is refused before anything is read. */
+/* More than a number can say is refused before anything is read. */
 static void
 check_too_many(void)
 {
@@ -390,9 +479,9 @@ check_too_many(void)
 	SpCandidates c;
 
 	sp_candidates_init(&c, &check_env, sizeof(Record));
-	CHECK(sp_candidates_add(&c, &key, (char *) &record, 1, id_of) == SP_OK);
-	CHECK(sp_candidates_add(&c, &key, (char *) &record, SIZE_MAX, id_of) == SP_ERR_NO_MEMORY);
-	CHECK(sp_candidates_add(&c, &key, (char *) &record, SIZE_MAX / 2, id_of) == SP_ERR_NO_MEMORY);
+	CHECK(sp_candidates_add(&c, &key, &record, 1) == SP_OK);
+	CHECK(sp_candidates_add(&c, &key, &record, SIZE_MAX) == SP_ERR_NO_MEMORY);
+	CHECK(sp_candidates_add(&c, &key, &record, UINT32_MAX) == SP_ERR_NO_MEMORY);
 	CHECK(c.count == 1);
 	CHECK(sp_candidates_first(&c) <= 0);
 	sp_candidates_free(&c);
@@ -426,6 +515,7 @@ main(void)
 	check_few_wait(key_pipe, "organ pipes");
 	check_few_wait(key_valley, "a valley");
 	check_later_is_nearer();
+	check_expected();
 	check_no_memory();
 	check_too_many();
 	return check_report();

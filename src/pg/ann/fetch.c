@@ -27,6 +27,8 @@
 /* Of a row that is expected: what a filter asks for is mostly at its beginning. */
 #define FILTERED_BYTES 128
 #define WHOLE_BYTES    1024
+/* Rows that are looked for ahead. */
+#define EXPECTED 4
 
 /* --- from the table ------------------------------------------------------------------ */
 
@@ -102,16 +104,14 @@ operator_distance(const SpAnnScan *so, const SpEmbedding *value)
 
 /* The row into the slot; false when it is not to be seen. */
 static bool
-fetch_row(IndexScanDesc scan, SpAnnScan *so, uint64 row)
+fetch_row(IndexScanDesc scan, SpAnnScan *so, ItemPointerData tid)
 {
 	SpAnnFetch *f = &so->fetch;
-	BlockNumber block = (BlockNumber) (row >> 16);
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(&tid);
 	bool again = false, found;
-	ItemPointerData tid;
 
 	if (f->heap == NULL)
 		begin(scan, so, f);
-	ItemPointerSet(&tid, block, (OffsetNumber) row);
 	if (f->by_place)
 		sp_ann_pin_before_fetch(scan->heapRelation, f->heap, block);
 	found = table_index_fetch_tuple(f->heap, &tid, scan->xs_snapshot, f->slot, &again, NULL);
@@ -158,12 +158,6 @@ copy_distance(const SpAnnScan *so, const uint16 *half)
 	return 0;
 }
 
-static const SpAnnCandidate *
-record_of(const SpAnnScan *so, const SpQueueItem *candidate)
-{
-	return (SpAnnCandidate *) (so->candidates.records + candidate->place * so->candidates.size);
-}
-
 /* A row that vacuum took away since its code was read has no copy any more. */
 static bool
 from_copy(Relation index, SpAnnScan *so, const SpAnnCandidate *row, double *distance)
@@ -197,16 +191,16 @@ passes(SpAnnScan *so)
 
 /* The operator's result; false when there is no such row to be seen, or it does not pass. */
 static bool
-fetch_distance(IndexScanDesc scan, SpAnnScan *so, const SpQueueItem *candidate, double *distance)
+fetch_distance(IndexScanDesc scan, SpAnnScan *so, const SpAnnCandidate *row, double *distance)
 {
 	bool copied = so->ann.meta.rerank == SP_ANN_FROM_INDEX;
 
-	if ((!copied || so->filtered) && !fetch_row(scan, so, candidate->id))
+	if ((!copied || so->filtered) && !fetch_row(scan, so, row->tid))
 		return false;
 	if (so->filtered && !passes(so))
 		return false;
 	sp_ann_counters.fetches++;
-	return copied ? from_copy(scan->indexRelation, so, record_of(so, candidate), distance)
+	return copied ? from_copy(scan->indexRelation, so, row, distance)
 	              : from_row(scan, so, distance);
 }
 
@@ -220,13 +214,12 @@ sp_ann_before_return(IndexScanDesc scan, const SpAnnScan *so)
 
 /* --- candidates ------------------------------------------------------------------------ */
 
-uint64
-sp_ann_row_number(const char *candidate)
+/* Which row of the table it is, in the table's order. */
+static uint64
+row_number(const SpAnnCandidate *row)
 {
-	const ItemPointerData *tid = &((const SpAnnCandidate *) candidate)->tid;
-
-	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
-	       ItemPointerGetOffsetNumberNoCheck(tid);
+	return (uint64) ItemPointerGetBlockNumberNoCheck(&row->tid) << 16 |
+	       ItemPointerGetOffsetNumberNoCheck(&row->tid);
 }
 
 /* As codes measure. */
@@ -246,48 +239,54 @@ key_of(const SpAnnScan *so, double distance)
 }
 
 static void
-expect_copy(IndexScanDesc scan, const SpAnnScan *so, const SpQueueItem *candidate)
+expect_copy(IndexScanDesc scan, const SpAnnScan *so, const SpAnnCandidate *row)
 {
-	const SpAnnCandidate *row = record_of(so, candidate);
 	int bytes = (int) (so->ann.meta.dims * sizeof(uint16));
 
 	sp_ann_expect_page(scan->indexRelation, row->block, row->slot * bytes, bytes);
 }
 
-/* What is likely to be the next one, and what to be behind that, whose page says where the row is. */
+/*
+ * The next row; those behind it, whose pages say where the row is; and the one behind
+ * those, whose place says where the page is.
+ */
 static void
 expect_rows(IndexScanDesc scan, const SpAnnScan *so)
 {
-	const SpQueue *queue = &so->candidates.queue;
+	const void *next[EXPECTED];
+	size_t n = sp_candidates_expect(&so->candidates, next, EXPECTED);
 
+	if (n == 0)
+		return;
 	if (so->ann.meta.rerank == SP_ANN_FROM_INDEX && !so->filtered)
 	{
-		if (queue->count > 0)
-			expect_copy(scan, so, &queue->items[0]);
+		expect_copy(scan, so, next[0]);
 		return;
 	}
 	if (!so->fetch.by_place)
 		return;
-	for (size_t i = 1; i < 3 && i < queue->count; i++)
-		sp_ann_expect_pointer(scan->heapRelation, queue->items[i].id);
-	if (queue->count > 0)
-		sp_ann_expect_row(scan->heapRelation, queue->items[0].id,
-		                  so->filtered ? FILTERED_BYTES : WHOLE_BYTES);
+	if (n == EXPECTED)
+		sp_ann_expect_place(scan->heapRelation, next[EXPECTED - 1]);
+	for (size_t i = 1; i < n && i < EXPECTED - 1; i++)
+		sp_ann_expect_pointer(scan->heapRelation, next[i]);
+	sp_ann_expect_row(scan->heapRelation, next[0], so->filtered ? FILTERED_BYTES : WHOLE_BYTES);
 }
 
 void
 sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so)
 {
+	const void *row;
+	double least, distance;
 	SpQueueItem item;
-	double distance;
 
 	/* a filter may dismiss any number of them */
 	CHECK_FOR_INTERRUPTS();
-	sp_pg_check(sp_candidates_take(&so->candidates, sp_ann_row_number, &item), "index scan", NULL);
+	sp_pg_check(sp_candidates_take(&so->candidates, &least, &row), "index scan", NULL);
 	expect_rows(scan, so);
-	if (!fetch_distance(scan, so, &item, &distance))
+	if (!fetch_distance(scan, so, row, &distance))
 		return;
 	item.key = key_of(so, distance);
+	item.id = row_number(row);
 	memcpy(&item.place, &distance, sizeof(distance));
 	/* what overflows is as far away as anything */
 	if (isnan(item.key))

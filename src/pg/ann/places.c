@@ -126,9 +126,9 @@ sp_ann_note_fetched(Relation table, const IndexFetchTableData *fetch, BlockNumbe
 /* --- what comes near ------------------------------------------------------------------ */
 
 static inline OffsetNumber
-offset_of(uint64 row)
+offset_of(const ItemPointerData *row)
 {
-	OffsetNumber offset = (OffsetNumber) row;
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(row);
 
 	/* a damaged index may say anything */
 	return offset >= FirstOffsetNumber && offset <= MaxHeapTuplesPerPage ? offset
@@ -162,16 +162,22 @@ sp_ann_expect_page(Relation rel, BlockNumber block, int at, int bytes)
 }
 
 void
-sp_ann_expect_pointer(Relation table, uint64 row)
+sp_ann_expect_place(Relation table, const ItemPointerData *row)
 {
-	sp_ann_expect_page(table, (BlockNumber) (row >> 16),
+	__builtin_prefetch(&places[page_of(table, ItemPointerGetBlockNumberNoCheck(row)) % PLACES]);
+}
+
+void
+sp_ann_expect_pointer(Relation table, const ItemPointerData *row)
+{
+	sp_ann_expect_page(table, ItemPointerGetBlockNumberNoCheck(row),
 	                   (int) offsetof(PageHeaderData, pd_linp[offset_of(row) - 1]), 1);
 }
 
 void
-sp_ann_expect_row(Relation table, uint64 row, int bytes)
+sp_ann_expect_row(Relation table, const ItemPointerData *row, int bytes)
 {
-	const Place *place = find(table, (BlockNumber) (row >> 16));
+	const Place *place = find(table, ItemPointerGetBlockNumberNoCheck(row));
 	PageHeader page;
 
 	if (place == NULL)

@@ -23,9 +23,11 @@ extern void sp_ann_note_fetched(Relation table, const IndexFetchTableData *fetch
 
 /* The page's head and a part of it may soon be read, if its place is known: they come nearer. */
 extern void sp_ann_expect_page(Relation rel, BlockNumber block, int at, int bytes);
-/* The same of a row's page; and when that is near, of the beginning of the row. */
-extern void sp_ann_expect_pointer(Relation table, uint64 row);
-extern void sp_ann_expect_row(Relation table, uint64 row, int bytes);
+/* What is known of the place of a row's page; when that is near, the same of the page; then of the
+ * beginning of the row. */
+extern void sp_ann_expect_place(Relation table, const ItemPointerData *row);
+extern void sp_ann_expect_pointer(Relation table, const ItemPointerData *row);
+extern void sp_ann_expect_row(Relation table, const ItemPointerData *row, int bytes);
 
 /* Of a list: what of the page was empty when it was read; and all but that comes nearer, if its
  * place is known. */

@@ -135,12 +135,6 @@ read_query(IndexScanDesc scan, SpAnnScan *so)
 	sp_vector_normalize(query->values, unit, (size_t) query->dims);
 }
 
-static uint64
-list_number(const char *record)
-{
-	return *(const uint32 *) record;
-}
-
 /* All lists, at the distances of their centroids. */
 static void
 add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
@@ -158,8 +152,7 @@ add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
 		numbers[i] = i;
 	}
 	sp_candidates_init(&so->lists, env, sizeof(uint32));
-	sp_pg_check(sp_candidates_add(&so->lists, keys, (char *) numbers, n, list_number), "index scan",
-	            NULL);
+	sp_pg_check(sp_candidates_add(&so->lists, keys, numbers, n), "index scan", NULL);
 	pfree(keys);
 	pfree(numbers);
 }
@@ -233,8 +226,7 @@ begin_scan(IndexScanDesc scan)
 static void
 add_candidates(SpAnnScan *so, const float *least, const void *rows, uint32 n)
 {
-	sp_pg_check(sp_candidates_add(&so->candidates, least, rows, n, sp_ann_row_number), "index scan",
-	            NULL);
+	sp_pg_check(sp_candidates_add(&so->candidates, least, rows, n), "index scan", NULL);
 	so->matched += n;
 }
 
@@ -314,24 +306,27 @@ read_codes(SpAnnScan *so, Page page, uint32 list)
 static void
 expect_next_list(SpAnnScan *so, Relation index, const SpAnnIndex *ann)
 {
-	const SpQueue *queue = &so->lists.queue;
+	const void *next;
+	uint32 list;
 
-	if (queue->count == 0)
+	if (sp_candidates_expect(&so->lists, &next, 1) == 0)
 		return;
-	sp_ann_expect(index, ann->heads[queue->items[0].id]);
+	list = *(const uint32 *) next;
+	sp_ann_expect(index, ann->heads[list]);
 	for (uint32 i = 0; i < ann->padded; i += LINE / sizeof(uint16))
-		__builtin_prefetch(ann->centroids + (Size) queue->items[0].id * ann->padded + i);
+		__builtin_prefetch(ann->centroids + (Size) list * ann->padded + i);
 }
 
 static void
 look_into_list(IndexScanDesc scan, SpAnnScan *so)
 {
 	const SpAnnIndex *ann = sp_ann_open(scan->indexRelation);
-	SpQueueItem item;
+	const void *number;
+	double key;
 	uint32 list;
 
-	sp_pg_check(sp_candidates_take(&so->lists, list_number, &item), "index scan", NULL);
-	list = (uint32) item.id;
+	sp_pg_check(sp_candidates_take(&so->lists, &key, &number), "index scan", NULL);
+	list = *(const uint32 *) number;
 	expect_next_list(so, scan->indexRelation, ann);
 	sp_ann_centroid(ann, list, so->centroid);
 	sp_rabitq_query_aim(so->codes, so->rotated, so->centroid);

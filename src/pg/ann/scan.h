@@ -133,8 +133,6 @@ extern void sp_ann_take_candidate(IndexScanDesc scan, SpAnnScan *so);
 extern void sp_ann_fetch_end(SpAnnFetch *fetch);
 /* The executor fetches the row that is returned again: it need not look for the page. */
 extern void sp_ann_before_return(IndexScanDesc scan, const SpAnnScan *so);
-/* Which row of the table a candidate is, in the table's order. */
-extern uint64 sp_ann_row_number(const char *candidate);
 
 /* bylist.c: the next row without a distance, which is NaN or NULL; false when there is none. */
 extern bool sp_ann_next_by_list(IndexScanDesc scan, SpAnnScan *so);
