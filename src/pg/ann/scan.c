@@ -358,6 +358,7 @@ list_key_by_horizon(SpAnnScan *so)
 	const SpHorizon *h = &so->ann.meta.horizon;
 	double missed = so->found < so->least ? MISSED_BY_LISTS : MISSED_BY_LATER;
 	double recall = 1 - missed * (1 - sp_ann_recall), deep = depth(so);
+	double list = sp_candidates_first(&so->lists);
 
 	/* each row that a filter dismisses makes it a little deeper */
 	if (recall != so->reach_recall || fabs(deep - so->reach_depth) > SAME_DEPTH * so->reach_depth)
@@ -365,9 +366,15 @@ list_key_by_horizon(SpAnnScan *so)
 		so->reach = sp_horizon_reach(h, recall, deep);
 		so->reach_recall = recall;
 		so->reach_depth = deep;
+		so->list_at = NAN;
 	}
-	return sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach,
-	                      sp_candidates_first(&so->lists), so->first, so->length);
+	if (list != so->list_at)
+	{
+		so->list_key = sp_horizon_key(h, sp_ann_code_metric(&so->ann.meta), so->reach, list,
+		                              so->first, so->length);
+		so->list_at = list;
+	}
+	return so->list_key;
 }
 
 /* So many lists before anything is returned, and as many again when all is. */

@@ -94,6 +94,7 @@ typedef struct SpAnnScan
 	double first;                   /* distance of the nearest centroid */
 	double reach;                   /* of the horizon, for what is returned next */
 	double reach_recall, reach_depth;
+	double list_at, list_key; /* of the list at that distance, for this reach */
 
 	/* list by list */
 	uint32 chain;
