@@ -22,7 +22,7 @@
 #include "pg/ann/places.h"
 #include "pg/compat.h"
 
-/* Half a megabyte of a backend that searches; what collides is forgotten. */
+/* 768 kB of a backend that searches; what collides is forgotten. */
 #define PLACES 65536
 #define LINE   64
 /*
