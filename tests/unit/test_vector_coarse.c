@@ -85,9 +85,9 @@ check_set(size_t count, size_t dims, float mean, float spread, SpVectorMetric me
 {
 	Set s = new_set(count, dims, mean, spread);
 	float *out = malloc(count * sizeof(float));
-	double worst = 0;
+	double unsure = sp_coarse_measure(&s.coarse, metric, s.query, 4, out) / 4;
+	double worst = 0, most = -INFINITY, least = INFINITY, nearly = 0;
 
-	sp_coarse_measure(&s.coarse, metric, s.query, 4, out);
 	for (size_t i = 0; i < count; i++)
 	{
 		double want = exact(&s, metric, i),
@@ -95,7 +95,13 @@ check_set(size_t count, size_t dims, float mean, float spread, SpVectorMetric me
 		double error = fmax(fabs(out[i] / 4 - want) - near, 0);
 
 		worst = fmax(worst, error / fmax(lengths(&s, metric, i), 1e-30));
+		most = fmax(most, out[i] / 4 - want);
+		least = fmin(least, out[i] / 4 - want);
+		nearly = fmax(nearly, near);
 	}
+	CHECK(most - least <= unsure + 2 * nearly);
+	/* which is no more than it must be */
+	CHECK(count < 100 || unsure < 10 * (most - least));
 	/* six times the spread of the error of two roundings, each of a step in 254 of the range */
 	CHECK(worst < 6 * 2 * 2 * sqrt(2) * sqrt(3) / 254 / sqrt(12) / sqrt((double) dims));
 	free(out);

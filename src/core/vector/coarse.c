@@ -104,6 +104,8 @@ sp_coarse_fill(SpCoarse *c, char *memory, const uint16_t *halves, size_t count, 
 	for (size_t i = 0; i < count; i++)
 	{
 		c->steps[i] = step_of(c, halves + i * dims, &c->squares[i]);
+		c->most_step = fmaxf(c->most_step, c->steps[i]);
+		c->most_square = fmaxf(c->most_square, c->squares[i]);
 		fill_code(c, halves + i * dims, c->steps[i], c->codes + i * dims);
 	}
 }
@@ -210,7 +212,17 @@ finish(const int32_t *restrict sums, const float *restrict steps, const float *r
 	}
 }
 
-void
+/* Of a product: what is rounded is off by step / sqrt(12) in each dimension, times the other. */
+static double
+deviation(const SpCoarse *c, const Query *q)
+{
+	double of_centroid = (double) c->most_step * c->most_step * q->square;
+	double of_query = (double) q->step * q->step * c->most_square;
+
+	return sqrt((of_centroid + of_query) / 12);
+}
+
+double
 sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, double scale,
                   float *out)
 {
@@ -228,4 +240,5 @@ sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, 
 		add((const uint64_t *) (c->codes + from * c->dims), n, c->dims / 8, values, sums);
 		finish(sums, c->steps + from, c->squares + from, n, &q, metric, (float) scale, out + from);
 	}
+	return scale * 6 * sqrt(2) * (metric == SP_METRIC_L2_SQUARED ? 2 : 1) * deviation(c, &q);
 }

@@ -22,6 +22,7 @@ typedef struct SpCoarse
 	float *mean;    /* [dims] */
 	float *squares; /* [count], of the differences' lengths */
 	float *steps;   /* [count], between values */
+	float most_square, most_step;
 	uint8_t *codes; /* [count][dims], 128 stands for the mean */
 } SpCoarse;
 
@@ -35,9 +36,10 @@ void sp_coarse_fill(SpCoarse *c, char *memory, const uint16_t *halves, size_t co
 
 /*
  * out[count]: scale times squared distances, or negative products; INFINITY for what
- * floats do not hold.
+ * floats do not hold.  The result is by how much a nearer one may seem farther than
+ * another: six deviations of what the rounding of both adds to their difference.
  */
-void sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, double scale,
-                       float *out);
+double sp_coarse_measure(const SpCoarse *c, SpVectorMetric metric, const float *query, double scale,
+                         float *out);
 
 #endif /* SP_VECTOR_COARSE_H */

@@ -165,9 +165,12 @@ extern void sp_ann_centroid(const SpAnnIndex *ann, uint32 list, float *out);
 extern void sp_ann_to_unit(const SpAnnIndex *ann, const float *rotated, float *out);
 /* Squared, between what was given to sp_ann_to_unit and a centroid. */
 extern double sp_ann_centroid_distance(const SpAnnIndex *ann, const float *in_unit, uint32 list);
-/* The measure of codes, of all lists, nearly, and in less time; INFINITY for what is beyond floats. */
-extern void sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric,
-                                      const float *in_unit, float *out);
+/*
+ * The measure of codes, of all lists, nearly, and in less time; INFINITY for what is
+ * beyond floats.  The result is by how much a nearer one may seem farther than another.
+ */
+extern double sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric,
+                                        const float *in_unit, float *out);
 /* Which lives as long as the backend. */
 extern const SpRotation *sp_ann_rotation(uint32 dims, uint64 seed);
 

@@ -209,11 +209,11 @@ sp_ann_centroid_distance(const SpAnnIndex *ann, const float *in_unit, uint32 lis
 	return square * sp_half_l2_squared(in_unit, halves(ann, list), ann->padded);
 }
 
-void
+double
 sp_ann_centroid_distances(const SpAnnIndex *ann, SpVectorMetric metric, const float *in_unit,
                           float *out)
 {
-	sp_coarse_measure(&ann->coarse, metric, in_unit, ann->meta.unit * ann->meta.unit, out);
+	return sp_coarse_measure(&ann->coarse, metric, in_unit, ann->meta.unit * ann->meta.unit, out);
 }
 
 /* --- writing ----------------------------------------------------------------------- */

@@ -143,14 +143,15 @@ add_lists(IndexScanDesc scan, SpAnnScan *so, const SpEnv *env)
 	SpVectorMetric metric = sp_ann_code_metric(&ann->meta);
 	uint32 n = ann->meta.lists, *numbers = palloc(sizeof(uint32) * n);
 	float *keys = palloc(sizeof(float) * n);
+	double unsure = sp_ann_centroid_distances(ann, metric, so->in_unit, keys);
 
 	so->first = INFINITY;
-	sp_ann_centroid_distances(ann, metric, so->in_unit, keys);
 	for (uint32 i = 0; i < n; i++)
 	{
 		so->first = Min(so->first, keys[i]);
 		numbers[i] = i;
 	}
+	so->as_near = so->first + unsure;
 	sp_candidates_init(&so->lists, env, sizeof(uint32));
 	sp_pg_check(sp_candidates_add(&so->lists, keys, numbers, n), "index scan", NULL);
 	pfree(keys);
@@ -360,6 +361,9 @@ list_key_by_horizon(SpAnnScan *so)
 	double recall = 1 - missed * (1 - sp_ann_recall), deep = depth(so);
 	double list = sp_candidates_first(&so->lists);
 
+	/* a row is found by its own vector: its list is the nearest, though another may seem nearer */
+	if (list <= so->as_near)
+		return -INFINITY;
 	/* each row that a filter dismisses makes it a little deeper */
 	if (recall != so->reach_recall || fabs(deep - so->reach_depth) > SAME_DEPTH * so->reach_depth)
 	{

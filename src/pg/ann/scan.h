@@ -92,6 +92,7 @@ typedef struct SpAnnScan
 	double found, scanned, matched; /* rows */
 	double asked, passed;           /* rows of the table that met the filter */
 	double first;                   /* distance of the nearest centroid */
+	double as_near;                 /* up to which one may be as near as that */
 	double reach;                   /* of the horizon, for what is returned next */
 	double reach_recall, reach_depth;
 	double list_at, list_key; /* of the list at that distance, for this reach */
