@@ -16,7 +16,7 @@
 #include "core/vector/rotation.h"
 #include "core/vector/text.h"
 
-#define STEPS  127 /* on each side of the mean */
+#define STEPS  SP_RABITQ_REACH /* on each side of the mean */
 #define MIDDLE 128
 /* Dimensions that are worked on at a time. */
 #define BLOCK 64
@@ -147,22 +147,6 @@ take_parts(const float *restrict query, const float *restrict mean, float less, 
 		}
 }
 
-SP_CLONES static int32_t
-round_parts(const float *restrict parts, size_t dims, float by, int8_t *restrict values)
-{
-	int32_t sum = 0;
-
-	for (size_t i = 0; i < dims; i++)
-	{
-		/* what is cut off is above zero, so that it is always rounded down */
-		int32_t value = (int32_t) (parts[i] * by + (STEPS + 0.5f)) - STEPS;
-
-		values[i] = (int8_t) value;
-		sum += value;
-	}
-	return sum;
-}
-
 static void
 round_query(const SpCoarse *c, SpVectorMetric metric, const float *query, Query *q)
 {
@@ -182,7 +166,7 @@ round_query(const SpCoarse *c, SpVectorMetric metric, const float *query, Query 
 	q->sum = 0;
 	/* what floats do not hold is no number at the end */
 	if (q->step > LEAST && isfinite(q->square))
-		q->sum = round_parts(q->parts, c->dims, 1 / q->step, q->values);
+		q->sum = sp_rabitq_cut_bytes(q->parts, c->dims, 1 / q->step, q->values);
 	else
 	{
 		memset(q->values, 0, c->dims);

@@ -135,23 +135,6 @@ cut_planes(const float *restrict residual, size_t words, float low, float by,
 	}
 }
 
-/* The nearest of -SP_RABITQ_REACH .. SP_RABITQ_REACH; their sum. */
-SP_CLONES static int32_t
-cut_bytes(const float *restrict residual, size_t n, float by, int8_t *restrict values)
-{
-	int32_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-	{
-		/* what is cut off is above zero, so that it is always rounded down */
-		int32_t value = (int32_t) (residual[i] * by + (SP_RABITQ_REACH + 0.5f)) - SP_RABITQ_REACH;
-
-		values[i] = (int8_t) value;
-		sum += value;
-	}
-	return sum;
-}
-
 static void
 aim_planes(SpRabitqQuery *q, float low, float high, double sum)
 {
@@ -172,8 +155,8 @@ aim_fields(SpRabitqQuery *q, float low, float high)
 	q->step = fmaxf(-low, high) / SP_RABITQ_REACH;
 	by = q->step > 0 ? 1.0f / q->step : 0.0f;
 	for (size_t f = 0; f < 8 / (size_t) q->bits; f++)
-		sum += cut_bytes(q->residual + f * bytes, bytes, by,
-		                 (int8_t *) q->values + f * SP_RABITQ_STRIDE(q->words));
+		sum += sp_rabitq_cut_bytes(q->residual + f * bytes, bytes, by,
+		                           (int8_t *) q->values + f * SP_RABITQ_STRIDE(q->words));
 	/* of the rounded values, so that their errors weigh by x alone and not by its offset */
 	q->sum = (float) ((1 << q->bits) - 1) * q->step * (float) sum;
 }

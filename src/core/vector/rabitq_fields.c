@@ -14,6 +14,22 @@
 #include <immintrin.h>
 #endif
 
+SP_CLONES int32_t
+sp_rabitq_cut_bytes(const float *restrict residual, size_t n, float by, int8_t *restrict values)
+{
+	int32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		/* what is cut off is above zero, so that it is always rounded down */
+		int32_t value = (int32_t) (residual[i] * by + (SP_RABITQ_REACH + 0.5f)) - SP_RABITQ_REACH;
+
+		values[i] = (int8_t) value;
+		sum += value;
+	}
+	return sum;
+}
+
 /* With bits a constant of the caller, whose instructions it is made of. */
 static inline __attribute__((always_inline)) void
 sum_plain(int bits, const uint64_t *codes, size_t count, size_t words, const void *query,

@@ -32,4 +32,8 @@ SpRabitqSum sp_rabitq_field_sum(int bits, int forms);
 
 #define SP_RABITQ_FORMS 3
 
+/* values[n]: the nearest of -SP_RABITQ_REACH .. SP_RABITQ_REACH to residual[n] times by; their sum. */
+int32_t sp_rabitq_cut_bytes(const float *restrict residual, size_t n, float by,
+                            int8_t *restrict values);
+
 #endif /* SP_VECTOR_RABITQ_FIELDS_H */
