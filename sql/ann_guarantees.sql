@@ -76,6 +76,21 @@ SELECT coalesce(w, 'as promised'), count(*) FROM (SELECT wrong('<=>', 'part = 10
 -- where nothing may be missed, nothing is
 SELECT operator, count(*) FILTER (WHERE n_equal) AS as_sorted FROM (VALUES ('<->'), ('<=>'), ('<#>')) o(operator), generate_series(1, 60) n,
     LATERAL (SELECT exact(operator, (SELECT array_agg(((random() - 0.5) * (1 + n % 4) + (n % 17 = d)::integer)::real) FROM generate_series(1, 24) d WHERE n > 0)::embedding) AS n_equal) e GROUP BY 1 ORDER BY 1;
+-- a row is the nearest to itself, though lists lie closer together than centroids of a byte a dimension tell
+SELECT setseed(0.5);
+RESET spotai.vector_recall;
+CREATE TABLE close (id integer GENERATED ALWAYS AS IDENTITY, v embedding(64));
+INSERT INTO close (v) SELECT (SELECT array_agg((x + 0.05 * y + 0.03 * (random() - 0.5))::real) FROM unnest(a, b) u(x, y) WHERE n > 0)::embedding
+FROM (SELECT array_agg(random() - 0.5) AS a FROM generate_series(1, 40) g, generate_series(1, 64) GROUP BY g) far,
+    LATERAL (SELECT array_agg(random() - 0.5) AS b FROM generate_series(1, 4) g, generate_series(1, 64) WHERE a IS NOT NULL GROUP BY g) near, generate_series(1, 15) n;
+CREATE INDEX close_l2 ON close USING spotai_ann (v embedding_l2_ops) WITH (lists = 160);
+CREATE INDEX close_cosine ON close USING spotai_ann (v embedding_cosine_ops) WITH (lists = 160);
+INSERT INTO close (v) SELECT (SELECT array_agg((x + 0.001 * (random() - 0.5))::real) FROM unnest(v::real[]) x)::embedding FROM close WHERE id % 3 = 0;
+SET enable_seqscan = off;
+SELECT count(*) AS rows, count(*) FILTER (WHERE by_l2 = id) AS nearest_to_itself, count(*) FILTER (WHERE by_cosine = id) AS by_cosine FROM (
+    SELECT id, (SELECT o.id FROM close o ORDER BY o.v <-> c.v LIMIT 1) AS by_l2, (SELECT o.id FROM close o ORDER BY o.v <=> c.v LIMIT 1) AS by_cosine FROM close c) s;
+RESET enable_seqscan;
+DROP TABLE close;
 -- more lists than rows, and than maintenance_work_mem has a sample for: fewer lists, sound all the same
 CREATE TABLE small AS SELECT * FROM guaranteed WHERE id <= 30;
 CREATE INDEX small_v ON small USING spotai_ann (v embedding_l2_ops) WITH (lists = 1000);
