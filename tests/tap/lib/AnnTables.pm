@@ -110,8 +110,8 @@ sub trouble
 			FROM (SELECT id FROM t ORDER BY v $operator vec(1) LIMIT 100000000) s");
 		push @found, "$index: too many, and more than the table: $counts" if $counts ne '0|0';
 		# where it belongs; of many a part, always another.  Some vectors are multiples of each other, nearly: among
-		# more than five of these copies, of half precision, cannot tell which is the row itself
-		my $same = $index eq 'by_l2' ? 0 : 1e-6;
+		# more than five of these copies cannot tell which is the row itself: half precision turns each by 2^-11 at most
+		my $same = $index eq 'by_l2' ? 0 : (2 * 2**-11)**2 / 2;
 		my $lost = $node->safe_psql('postgres', "$by_index
 			SELECT count(*) FROM (SELECT * FROM t ORDER BY CASE WHEN (SELECT count(*) FROM t) > 20000 THEN random() END LIMIT 20000) a
 			WHERE (SELECT coalesce(bool_and(s.id <> a.id) AND max(s.distance) > $same, true) FROM (SELECT id, b.v $operator a.v AS distance FROM t b ORDER BY b.v $operator a.v LIMIT 5) s)");
